@@ -1,0 +1,1 @@
+"""Data sets: the folder layout, images, samplers, and the programs that build the layout."""

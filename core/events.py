@@ -1,0 +1,213 @@
+"""What a run says: frozen dataclasses, each with a JSON form of one line.
+
+A number that does not exist (the training loss of the baseline, say) is NaN; JSON has no NaN, so numbers that are
+not finite are written as the strings "nan", "inf" and "-inf".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+NAN = math.nan
+Phase = Literal["prepare", "train", "validate"]
+Level = Literal["info", "warning", "error"]
+CheckpointKind = Literal["LAST", "BEST", "FINAL", "MANUAL"]
+EndReason = Literal["finished", "early-stop", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of everything a run says. `time` is in seconds since the epoch, from the clock of the run's machine."""
+
+    time: float
+
+
+@dataclass(frozen=True)
+class RunStarted(Event):
+    """Everything is built; training begins."""
+
+    run: str  # name of the run folder
+    name: str  # the experiment
+    folder: str  # absolute path of the run folder
+    model: str
+    pretrained: str
+    dataset: str
+    aspect: str
+    image_size: tuple[int, int]  # height, width
+    device: str  # "cuda:0 (NVIDIA H100)", "cpu (2 threads)"
+    precision: str
+    epochs: int
+    batch_size: int
+    batches_per_epoch: int
+    identities: int
+    train_images: int
+    query_images: int
+    gallery_images: int
+    patience: int  # 0: no early stopping
+    validated_on: str  # "query0/gallery0 (test split)", "held-out training identities"
+    profile: dict[str, Any]  # the resolved profile, as its TOML tables
+
+
+@dataclass(frozen=True)
+class Progress(Event):
+    """How far a phase is, and the averages over the batches since the last such event. Sent at the display rate."""
+
+    phase: Phase
+    epoch: int
+    done: int  # batches in "train", images otherwise
+    total: int
+    images_per_second: float = NAN
+    loss: float = NAN
+    ce: float = NAN
+    triplet: float = NAN
+    grad_norm: float = NAN  # before clipping, the mean
+    lr: float = NAN  # of the backbone
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One row of the table of epochs. Rates are in 0..1. Epoch 0 is the baseline before training."""
+
+    epoch: int
+    loss: float = NAN
+    ce: float = NAN
+    triplet: float = NAN
+    train_rank1: float = NAN
+    train_rank5: float = NAN
+    train_rank10: float = NAN
+    rank1: float = NAN
+    rank5: float = NAN
+    rank10: float = NAN
+    mAP: float = NAN  # noqa: N815 - the field's own name
+    mINP: float = NAN  # noqa: N815
+    queries: int = 0
+    queries_without_match: int = 0
+    lr: float = NAN
+    classifier_lr: float = NAN
+    grad_norm: float = NAN
+    images_per_second: float = NAN
+    seconds: float = NAN  # training and validation together
+
+
+@dataclass(frozen=True)
+class EpochFinished(Event):
+    """An epoch and its validation are done."""
+
+    metrics: EpochMetrics
+
+
+@dataclass(frozen=True)
+class Patience(Event):
+    """State of early stopping, after a validation."""
+
+    best_epoch: int
+    best_rank1: float
+    epochs_since_best: int
+    patience: int
+
+
+@dataclass(frozen=True)
+class CheckpointSaved(Event):
+    """A checkpoint is on disk, whole."""
+
+    kind: CheckpointKind
+    path: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Paused(Event):
+    """The run holds (`paused`), or goes on again."""
+
+    paused: bool
+
+
+@dataclass(frozen=True)
+class Alert(Event):
+    """Something that the person should see: what, and what to do."""
+
+    level: Level
+    title: str
+    message: str
+
+
+@dataclass(frozen=True)
+class LogLine(Event):
+    """A line for the log."""
+
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True)
+class RunFinished(Event):
+    """The run has ended, and why. Nothing follows it."""
+
+    reason: EndReason
+    message: str
+    epoch: int  # the last epoch that was finished
+    seconds: float
+    checkpoints: tuple[str, ...] = field(default=())
+
+
+_KINDS: dict[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (
+        RunStarted,
+        Progress,
+        EpochFinished,
+        Patience,
+        CheckpointSaved,
+        Paused,
+        Alert,
+        LogLine,
+        RunFinished,
+    )
+}
+_NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def to_json(event: Event) -> str:
+    """One line of JSON, without its newline; the key "event" names the kind."""
+    return json.dumps({"event": type(event).__name__, **_plain(asdict(event))}, allow_nan=False)
+
+
+def _build(kind: type[Any], values: dict[str, Any]) -> Any:
+    known = {}
+    for item in fields(kind):
+        if item.name not in values:
+            continue
+        value = values[item.name]
+        if item.type == "float" and isinstance(value, str):
+            value = _NOT_FINITE[value]
+        elif item.name == "metrics":
+            value = _build(EpochMetrics, value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        known[item.name] = value
+    return kind(**known)
+
+
+def from_json(line: str) -> Event:
+    """Read what `to_json` wrote. Unknown fields are passed over, so that older readers read newer files.
+
+    Raises:
+        ValueError: the line is torn, or no event.
+    """
+    try:
+        values = json.loads(line)
+        event: Event = _build(_KINDS[values["event"]], values)
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ValueError(f"not an event: {line[:80]!r}") from error
+    return event

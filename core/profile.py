@@ -1,0 +1,177 @@
+"""The profile of one run: every key with its type, range, default and meaning. The reference page is made from this.
+
+Values are in the units that their description names. Nothing here touches the file system.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+Rate = Annotated[float, Field(gt=0, le=10)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _listed(value: Any) -> Any:
+    """TOML has arrays; the profile keeps tuples, which nobody can change."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _distinct(value: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(value)) != len(value):
+        raise ValueError("must not name a split twice")
+    return value
+
+
+def _writable(value: str) -> str:
+    if any(ord(char) < 32 or 0xD800 <= ord(char) < 0xE000 or ord(char) == 127 for char in value):
+        raise ValueError("must not hold control characters")
+    return value
+
+
+def _regex_with_one_group(value: str) -> str:
+    if value:
+        try:
+            groups = re.compile(value).groups
+        except re.error as error:
+            raise ValueError(f"is not a regular expression: {error}") from error
+        if groups != 1:
+            raise ValueError("must have exactly one group, the camera")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_writable)]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=64)]
+OptionalLabel = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._+-]*)?$", max_length=64)]
+ImageSize = Annotated[
+    tuple[Annotated[int, Field(ge=16, le=4096)], Annotated[int, Field(ge=16, le=4096)]],
+    BeforeValidator(_listed),
+]
+
+
+class Table(BaseModel):
+    """A TOML table: strict types, no unknown keys, no infinities, frozen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Run(Table):
+    name: Label = Field("reid", description="the experiment; first part of every file name")
+    dir: Text = Field("runs", description="folder that holds the run folders", min_length=1)
+    device: str = Field(
+        "auto",
+        description="`auto`, `cuda`, `cuda:1`, `mps` or `cpu`",
+        pattern=r"^(auto|cuda(:\d+)?|mps|cpu)$",
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        description="autocast type of the forward pass; weights stay fp32. "
+        "`auto`: bf16 on a GPU that has it, else fp16 on CUDA, else fp32",
+    )
+    seed: int = Field(0, description="seed of every random draw", ge=0, lt=2**63)
+
+
+class Data(Table):
+    root: Text = Field(
+        ...,
+        description="folder with `train/`, `query0/`, `gallery0/` …; `demo:hands` is the built-in synthetic set",
+        min_length=1,
+    )
+    dataset: Label = Field("dataset", description="name of the data set, for file names")
+    aspect: OptionalLabel = Field("", description="part or view of it (`dorsal-right`), for file names")
+    image_size: ImageSize = Field(
+        (224, 224), description="height, width in pixels; images are squashed to it, never cropped"
+    )
+    normalize: Literal["none", "clip"] = Field(
+        "clip", description="`clip`: the model's own mean and std; `none`: pixels in 0..1"
+    )
+    camera_pattern: Annotated[Text, AfterValidator(_regex_with_one_group)] = Field(
+        "",
+        description="regular expression with one group that finds the camera in an image's file name "
+        "(Market-1501: `_c(\\d+)`); empty: cameras unknown",
+    )
+
+
+class Model(Table):
+    name: Text = Field(..., description="open_clip model (`ViT-B-16`, `RN50`) or `RN-tiny`", min_length=1)
+    pretrained: Text = Field(
+        "none",
+        description="open_clip tag (`openai`), local `.pt`, `.pth` or `.safetensors` file, or `none`",
+        min_length=1,
+    )
+    quick_gelu: Literal["auto", "yes", "no"] = Field(
+        "auto",
+        description="whether the weights were trained with QuickGELU (OpenAI, DFN, MetaCLIP: yes; "
+        "LAION, DataComp: no); `auto` asks the tag or the file",
+    )
+
+
+class Train(Table):
+    epochs: int = Field(60, description="epochs at the most", ge=1, le=100_000)
+    batch_size: int = Field(32, description="images in a batch", ge=2, le=65_536)
+    lr: Rate = Field(1e-5, description="learning rate of the image encoder (Adam)")
+    classifier_lr_scale: Annotated[float, Field(gt=0, le=10_000)] = Field(
+        0.1, description="the classifier's learning rate as a multiple of `lr`"
+    )
+    weight_decay: float = Field(0.0, description="L2 penalty (Adam)", ge=0, le=10)
+    grad_clip: float = Field(1.0, description="largest gradient norm over all parameters; 0: no clipping", ge=0)
+    triplet_margin: float = Field(
+        0.3,
+        description="margin of the batch-hard triplet loss, in Euclidean distance of L2-normalised embeddings",
+        ge=0,
+        le=2,
+    )
+    triplet_weight: float = Field(1.0, description="weight of the triplet loss beside cross-entropy", ge=0)
+    label_smoothing: Share = Field(0.0, description="label smoothing of cross-entropy")
+    warmup_epochs: float = Field(0.0, description="epochs of linear warm-up of the learning rate", ge=0)
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="learning rate after the warm-up; `cosine` falls to 0 at the last epoch"
+    )
+    sampler: Literal["shuffle", "pk"] = Field(
+        "shuffle", description="`shuffle`: every image once; `pk`: batches of P identities x K images"
+    )
+    images_per_identity: int = Field(4, description="K of the `pk` sampler; must divide `batch_size`", ge=2)
+    early_stop_patience: int = Field(
+        3, description="epochs without a better Rank-1 after which the run ends; 0: never", ge=0
+    )
+
+
+class Validate(Table):
+    on: Literal["splits", "held-out"] = Field(
+        "splits",
+        description="`splits`: `queryN`/`galleryN`, which are test splits; "
+        "`held-out`: a seeded share of the training identities",
+    )
+    splits: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=99)], ...], BeforeValidator(_listed), AfterValidator(_distinct)
+    ] = Field((0,), description="the numbers N of the splits; metrics are averaged over them", min_length=1)
+    held_out_share: float = Field(0.2, description="share of the training identities held out", gt=0, lt=1)
+    every: int = Field(1, description="validate after every so many epochs, and after the last", ge=1)
+
+
+class Profile(Table):
+    """One run, whole: what `profiles/*.toml` hold, with every default filled in."""
+
+    run: Run = Field(default_factory=Run)
+    data: Data
+    model: Model
+    train: Train = Field(default_factory=Train)
+    validation: Validate = Field(default_factory=Validate, alias="validate")
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """The TOML tables, every default spelled out; arrays as lists."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    @model_validator(mode="after")
+    def _batch_fits_the_sampler(self) -> Profile:
+        train = self.train
+        if train.sampler == "pk" and train.batch_size % train.images_per_identity:
+            raise PydanticCustomError(
+                "batch_not_pk",
+                "train.batch_size {batch} is not a multiple of train.images_per_identity {k}, as sampler `pk` needs",
+                {"batch": train.batch_size, "k": train.images_per_identity},
+            )
+        return self
