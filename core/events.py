@@ -14,7 +14,7 @@ from typing import Any, Literal
 NAN = math.nan
 Phase = Literal["prepare", "train", "validate"]
 Level = Literal["info", "warning", "error"]
-CheckpointKind = Literal["LAST", "BEST", "FINAL", "MANUAL"]
+CheckpointKind = Literal["LAST", "BEST", "FINAL"]
 EndReason = Literal["finished", "early-stop", "stopped", "failed"]
 
 

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import toml
 from platformdirs import user_config_path
@@ -120,17 +120,12 @@ def load_profile(path: Path, overrides: Sequence[str] = (), *, check_folders: bo
     return reading.profile
 
 
-class _Encoder(toml.TomlEncoder):
-    """`toml` mangles a backslash before an x; a basic string as TOML 1.0 has it needs these two escapes alone."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dump_funcs[str] = lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
 def write_profile(profile: Profile) -> str:
     """The profile as TOML text, every default spelled out; reading it back gives an equal profile."""
-    return toml.dumps(profile.tables(), encoder=_Encoder())
+    encoder = toml.TomlEncoder[dict[str, Any]]() if TYPE_CHECKING else toml.TomlEncoder()
+    # `toml` mangles a backslash before an x; a profile's strings have no control characters, so two escapes do.
+    encoder.dump_funcs[str] = lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return toml.dumps(profile.tables(), encoder=encoder)
 
 
 def _lines_of_keys(text: str) -> dict[str, int]:

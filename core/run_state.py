@@ -15,13 +15,13 @@ from core.events import (
     EpochFinished,
     EpochMetrics,
     Event,
-    LogLine,
     Patience,
     Paused,
     Progress,
     RunFinished,
     RunStarted,
 )
+from core.log_text import log_text
 
 LOG_LINES_KEPT = 2000
 
@@ -85,17 +85,18 @@ class RunState:
             return NAN
         done = self.epochs[-1].epoch
         progress = self.progress
-        fraction = (
-            progress.done / progress.total if progress and progress.phase == "train" and progress.total else 0.0
-        )
+        fraction = progress.done / progress.total if progress and progress.phase == "train" and progress.total else 0.0
         if progress and progress.epoch <= done:
             fraction = 0.0
         return max(self.started.epochs - done - fraction, 0.0) * self.epoch_seconds
 
 
-def _logged(state: RunState, time: float, level: str, text: str) -> None:
+def _log(state: RunState, event: Event) -> None:
+    if (logged := log_text(event)) is None:
+        return
+    level, text = logged
     for line in text.splitlines() or [""]:
-        state.log.append((time, level, line))
+        state.log.append((event.time, level, line))
         state.log_total += 1
     if len(state.log) > 2 * LOG_LINES_KEPT:
         del state.log[:-LOG_LINES_KEPT]
@@ -109,7 +110,7 @@ def fold(state: RunState, event: Event) -> RunState:
             state.started = event
         case Progress():
             state.progress = event
-            if event.phase == "train" and event.total and not math.isnan(event.images_per_second):
+            if event.phase == "train" and event.total and not math.isnan(event.loss):
                 history = state.losses
                 history.x.append(event.epoch - 1 + event.done / event.total)
                 history.loss.append(event.loss)
@@ -121,17 +122,12 @@ def fold(state: RunState, event: Event) -> RunState:
             state.patience = event
         case CheckpointSaved():
             state.checkpoints.append(event)
-            _logged(state, event.time, "info", f"saved {event.path}")
         case Paused():
             state.paused = event.paused
-            _logged(state, event.time, "info", "paused" if event.paused else "goes on")
         case Alert():
             state.alerts.append(event)
-            _logged(state, event.time, event.level, f"{event.title}: {event.message}")
-        case LogLine():
-            _logged(state, event.time, event.level, event.text)
         case RunFinished():
             state.finished = event
             state.paused = False
-            _logged(state, event.time, "error" if event.reason == "failed" else "info", event.message)
+    _log(state, event)
     return state

@@ -1,0 +1,95 @@
+"""Resized images, decoded once on a thread pool and kept as uint8; batches are slices of them.
+
+Pillow lets go of the GIL while it decodes, so threads are enough: there is no worker process to fork.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.data.images import read_image
+
+BATCHES_AHEAD = 3
+SHARE_OF_FREE_MEMORY = 0.5  # a set that needs more is decoded anew each time
+
+
+def decoding_threads() -> int:
+    """Threads for decoding: the cores this process may use, at most 16."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 16)
+
+
+class ImageStore:
+    """The images of one folder at one size.
+
+    Args:
+        paths: N image files.
+        size: height, width in pixels.
+        pool: the threads that decode.
+    """
+
+    def __init__(self, paths: Sequence[Path], size: tuple[int, int], pool: ThreadPoolExecutor) -> None:
+        self._paths = paths
+        self._size = size
+        self._pool = pool
+        needed = len(paths) * size[0] * size[1] * 3
+        self._keeps = needed <= SHARE_OF_FREE_MEMORY * _free_memory()
+        # Pages of the array are taken as they are written, not now.
+        self._pixels = np.empty((len(paths) if self._keeps else 0, *size, 3), np.uint8)
+        self._decoded = np.zeros(len(paths), bool)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def batches(self, order: Iterable[NDArray[np.int64]]) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
+        """The batches of an order of indices, decoded a few ahead of the one in use.
+
+        Yields:
+            The indices (B,) and the images: (B, height, width, 3) uint8 on the CPU, their own memory.
+
+        Raises:
+            DataError: an image cannot be read; it is named.
+        """
+        ahead: deque[tuple[NDArray[np.int64], dict[int, Future[NDArray[np.uint8]]]]] = deque()
+        rest = iter(order)
+        on_the_way: dict[int, Future[NDArray[np.uint8]]] = {}
+        try:
+            while True:
+                while len(ahead) < BATCHES_AHEAD and (indices := next(rest, None)) is not None:
+                    missing = [int(index) for index in dict.fromkeys(indices.tolist()) if not self._decoded[index]]
+                    for index in missing:
+                        if index not in on_the_way:
+                            on_the_way[index] = self._pool.submit(read_image, self._paths[index], self._size)
+                    ahead.append((indices, {index: on_the_way[index] for index in missing}))
+                if not ahead:
+                    return
+                indices, futures = ahead.popleft()
+                yield indices, self._gather(indices, futures)
+                for index in futures:
+                    on_the_way.pop(index, None)
+        finally:
+            for future in on_the_way.values():
+                future.cancel()
+
+    def _gather(self, indices: NDArray[np.int64], futures: dict[int, Future[NDArray[np.uint8]]]) -> torch.Tensor:
+        if self._keeps:
+            for index, future in futures.items():
+                self._pixels[index] = future.result()
+                self._decoded[index] = True
+            return torch.from_numpy(self._pixels[indices])
+        return torch.from_numpy(np.stack([futures[int(index)].result() for index in indices]))
+
+
+def _free_memory() -> int:
+    """Bytes of memory that are free; without a way to know, 4 GiB."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return 4 << 30

@@ -1,0 +1,51 @@
+"""Which device and which autocast type a run takes."""
+
+from __future__ import annotations
+
+import torch
+
+from core.errors import ReidError
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def choose_device(wish: str) -> torch.device:
+    """The device of a profile's `run.device`; `auto` prefers CUDA, then MPS, then the CPU.
+
+    Raises:
+        ReidError: the machine does not have it.
+    """
+    if wish == "auto":
+        wish = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = torch.device(wish)
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            seen = f"{count} CUDA device(s)" if count else "no CUDA device"
+            raise ReidError("Device not there", f"run.device is {wish}, and torch sees {seen}; try `auto` or `cpu`")
+        return torch.device("cuda", device.index or 0)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ReidError("Device not there", "run.device is mps, and torch sees none; try `auto` or `cpu`")
+    return device
+
+
+def choose_precision(wish: str, device: torch.device) -> str:
+    """The autocast type of a profile's `run.precision`: `fp32`, `bf16` or `fp16`.
+
+    Raises:
+        ReidError: the device can't do it.
+    """
+    if wish == "auto":
+        if device.type != "cuda":
+            return "fp32"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if wish == "fp16" and device.type != "cuda":
+        raise ReidError("Precision not there", f"run.precision is fp16, which needs CUDA, not {device}; try `auto`")
+    return wish
+
+
+def describe(device: torch.device) -> str:
+    """The device as a person names it."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)

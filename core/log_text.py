@@ -1,0 +1,69 @@
+"""What an event reads like in a log: the same words on the screen, in `run.log` and on a plain console."""
+
+from __future__ import annotations
+
+import math
+
+from core.events import (
+    Alert,
+    CheckpointSaved,
+    EpochFinished,
+    EpochMetrics,
+    Event,
+    Level,
+    LogLine,
+    Paused,
+    RunFinished,
+    RunStarted,
+)
+
+
+def percent(rate: float) -> str:
+    """A rate in 0..1 as the field prints it: 71.4; a dash where there is none."""
+    return "-" if math.isnan(rate) else f"{100 * rate:.1f}"
+
+
+def epoch_line(row: EpochMetrics) -> str:
+    """An epoch in one line."""
+    parts = [f"epoch {row.epoch}" if row.epoch else "baseline"]
+    if not math.isnan(row.loss):
+        parts.append(f"loss {row.loss:.4f} (CE {row.ce:.4f}, triplet {row.triplet:.4f})")
+    if not math.isnan(row.rank1):
+        parts.append(f"Rank-1/5/10 {percent(row.rank1)}/{percent(row.rank5)}/{percent(row.rank10)}")
+        parts.append(f"mAP {percent(row.mAP)}")
+    if not math.isnan(row.images_per_second):
+        parts.append(f"{row.images_per_second:.0f} images/s")
+    return "  ".join([*parts, f"{row.seconds:.1f} s"])
+
+
+def start_lines(run: RunStarted) -> str:
+    """What is trained, on what, in three lines."""
+    height, width = run.image_size
+    return "\n".join(
+        (
+            f"{run.model} (weights: {run.pretrained}) at {height}x{width} on {run.device}, {run.precision}",
+            f"{run.dataset} {run.aspect}".rstrip()
+            + f": {run.train_images} images of {run.identities} identities, {run.batches_per_epoch} batches an epoch",
+            f"validated on {run.validated_on}: {run.query_images} query and {run.gallery_images} gallery images",
+        )
+    )
+
+
+def log_text(event: Event) -> tuple[Level, str] | None:
+    """Level and text of an event that belongs in a log, or None."""
+    match event:
+        case RunStarted():
+            return "info", start_lines(event)
+        case EpochFinished(metrics=metrics):
+            return "info", epoch_line(metrics)
+        case CheckpointSaved():
+            return "info", f"saved {event.path}"
+        case Paused():
+            return "info", "paused" if event.paused else "goes on"
+        case Alert():
+            return event.level, f"{event.title}: {event.message}"
+        case LogLine():
+            return event.level, event.text
+        case RunFinished():
+            return ("error" if event.reason == "failed" else "info"), event.message
+    return None

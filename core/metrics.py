@@ -1,0 +1,170 @@
+"""Retrieval metrics of re-identification: CMC (Rank-k), mAP and mINP, exact, in blocks, without sorting a row.
+
+The position of a true match is one more than the number of items ranked before it, so it is found by counting. Only
+the few matches of a query are sorted; every other gallery item is dropped into the interval between two matches that
+its score falls into, and the running sum of those counts gives all positions at once. Memory is one block of the
+similarity matrix, whatever the number of queries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+BLOCK_ELEMENTS = 1 << 24  # similarities held at once: 64 MB in fp32
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics over the queries that have a match, all in 0..1; NaN where no query has one.
+
+    Attributes:
+        cmc: (K,) float64; `cmc[k - 1]` is Rank-k, the share of queries with a match among the first k items.
+        mAP: mean average precision, not interpolated (Zheng et al., ICCV 2015).
+        mINP: mean inverse negative penalty: matches / position of the last match (Ye et al., TPAMI 2021, eq. 14).
+        queries: queries that have a match.
+        queries_without_match: queries that have none, left out of every average.
+    """
+
+    cmc: Tensor
+    mAP: float  # noqa: N815 - the field's own name
+    mINP: float  # noqa: N815
+    queries: int
+    queries_without_match: int
+
+    def rank(self, k: int) -> float:
+        """Rank-k. Where k exceeds the gallery, every item has been looked at: the last value stands."""
+        return float(self.cmc[min(k, len(self.cmc)) - 1])
+
+
+def evaluate(
+    query: Tensor,
+    gallery: Tensor,
+    query_ids: Tensor,
+    gallery_ids: Tensor,
+    query_cams: Tensor | None = None,
+    gallery_cams: Tensor | None = None,
+    *,
+    max_rank: int = 50,
+    block_elements: int = BLOCK_ELEMENTS,
+) -> Evaluation:
+    """Rank the gallery for each query by cosine similarity, and score the ranking.
+
+    Ties are broken against the model: of equal scores, a wrong item ranks before a match. A gallery item of the same
+    identity and the same camera as the query is junk: it is neither a match nor wrong (Zheng et al., ICCV 2015).
+
+    Args:
+        query: (Q, D) embeddings of any float type; they are normalised here, in fp32.
+        gallery: (G, D) embeddings.
+        query_ids: (Q,) integer identities.
+        gallery_ids: (G,) integer identities, in the numbering of `query_ids`.
+        query_cams: (Q,) integer cameras, or None where cameras are not known.
+        gallery_cams: (G,) integer cameras; with `query_cams` or not at all.
+        max_rank: length K of the CMC curve (the gallery's size where that is smaller).
+        block_elements: similarities that are held at once.
+
+    Raises:
+        ValueError: shapes do not fit each other, a set is empty, or an embedding is not finite.
+    """
+    _check(query, gallery, query_ids, gallery_ids, query_cams, gallery_cams)
+    device = query.device
+    by_id = torch.argsort(gallery_ids.to(device), stable=True)
+    ids = gallery_ids.to(device)[by_id]
+    cams = None if gallery_cams is None else gallery_cams.to(device)[by_id]
+    # Sorted by identity, the same-identity items of a query are one run of columns: [low, high).
+    # One more column, of zeros, takes the writes of queries with fewer same-identity items than others.
+    columns = F.pad(F.normalize(gallery.to(device).float(), dim=1)[by_id], (0, 0, 0, 1)).T
+    rows = F.normalize(query.float(), dim=1)
+    low = torch.searchsorted(ids, query_ids.to(device), right=False)
+    high = torch.searchsorted(ids, query_ids.to(device), right=True)
+
+    first: list[Tensor] = []
+    precision: list[Tensor] = []
+    penalty: list[Tensor] = []
+    block = max(1, block_elements // len(gallery))
+    for start in range(0, len(query), block):
+        part = slice(start, start + block)
+        junk_cam = None if query_cams is None else query_cams.to(device)[part]
+        positions, matched = _positions(rows[part] @ columns, low[part], high[part], cams, junk_cam)
+        count = matched.sum(1)
+        has_match = count > 0
+        nth = torch.arange(1, positions.shape[1] + 1, device=device, dtype=torch.float64)
+        average = torch.where(matched, nth / positions, 0.0).sum(1) / count
+        last = positions.gather(1, (count - 1).clamp(min=0).unsqueeze(1)).squeeze(1)
+        first.append(positions[:, 0][has_match])
+        precision.append(average[has_match])
+        penalty.append((count / last)[has_match])
+
+    firsts = torch.cat(first).long()
+    queries = len(firsts)
+    length = min(max_rank, len(gallery))
+    hits = torch.bincount(firsts[firsts <= length] - 1, minlength=length).double().cumsum(0)
+    return Evaluation(
+        cmc=(hits / queries if queries else torch.full_like(hits, torch.nan)).cpu(),
+        mAP=float(torch.cat(precision).mean()),
+        mINP=float(torch.cat(penalty).mean()),
+        queries=queries,
+        queries_without_match=len(query) - queries,
+    )
+
+
+def _positions(
+    similarity: Tensor, low: Tensor, high: Tensor, gallery_cams: Tensor | None, query_cams: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Positions (from 1) of the matches of each query, best match first.
+
+    Args:
+        similarity: (B, G + 1) block, columns sorted by identity, the last one spare; overwritten.
+        low, high: (B,) columns [low, high) have the query's identity.
+
+    Returns:
+        (B, M) float64 positions and a (B, M) mask of those that are real; M is at least 1.
+    """
+    width = max(int((high - low).max()), 1)
+    index = low.unsqueeze(1) + torch.arange(width, device=similarity.device)
+    same = index < high.unsqueeze(1)
+    matched = same
+    if gallery_cams is not None and query_cams is not None:
+        matched = same & (gallery_cams[index.clamp(max=len(gallery_cams) - 1)] != query_cams.unsqueeze(1))
+    index = torch.where(same, index, similarity.shape[1] - 1)
+    scores = torch.where(matched, similarity.gather(1, index), -torch.inf)
+    # What is left in the block afterwards are wrong items alone: matches and junk can't rank before anything.
+    similarity[:, -1] = -torch.inf
+    similarity.scatter_(1, index, -torch.inf)
+    ascending, order = scores.sort(dim=1)
+    # Wrong items in interval i score at least as high as exactly the i lowest matches, so they rank before those.
+    interval = torch.searchsorted(ascending, similarity, right=True)
+    counts = torch.zeros(len(similarity), width + 1, dtype=torch.int64, device=similarity.device)
+    counts.scatter_add_(1, interval, torch.ones((), dtype=torch.int64, device=similarity.device).expand_as(interval))
+    wrong_before = counts.flip(1).cumsum(1)[:, :width]  # best match first
+    matched = matched.gather(1, order).flip(1)
+    nth = torch.arange(1, width + 1, device=similarity.device)
+    return (wrong_before + nth).double(), matched
+
+
+def _check(
+    query: Tensor,
+    gallery: Tensor,
+    query_ids: Tensor,
+    gallery_ids: Tensor,
+    query_cams: Tensor | None,
+    gallery_cams: Tensor | None,
+) -> None:
+    if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1]:
+        raise ValueError(f"embeddings must be (Q, D) and (G, D), not {tuple(query.shape)} and {tuple(gallery.shape)}")
+    if not len(query) or not len(gallery):
+        raise ValueError("query and gallery must not be empty")
+    if (query_cams is None) != (gallery_cams is None):
+        raise ValueError("cameras must be given for both query and gallery, or for neither")
+    labels = {"query_ids": (query_ids, query), "gallery_ids": (gallery_ids, gallery)}
+    if query_cams is not None and gallery_cams is not None:
+        labels |= {"query_cams": (query_cams, query), "gallery_cams": (gallery_cams, gallery)}
+    for name, (values, embeddings) in labels.items():
+        if values.shape != (len(embeddings),) or values.is_floating_point():
+            raise ValueError(f"{name} must be ({len(embeddings)},) integers, not {tuple(values.shape)} {values.dtype}")
+    for name, embeddings in (("query", query), ("gallery", gallery)):
+        if not bool(torch.isfinite(embeddings).all()):
+            raise ValueError(f"{name} has embeddings that are not finite")

@@ -1,0 +1,68 @@
+"""The listener that writes the run folder: `events.jsonl`, `metrics.csv`, `run.log`."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict, fields
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+
+from core.events import EpochFinished, EpochMetrics, Event, Progress, to_json
+from core.log_text import log_text
+
+PROGRESS_EVERY = 1.0  # seconds between two Progress events of a phase in the file; the screen gets more of them
+
+
+class Recorder:
+    """Appends each event to the files of record, flushed at once, so that a killed run has all but its last line.
+
+    Args:
+        folder: the run folder; it exists.
+
+    Raises:
+        OSError: from the constructor and from each call, when a file cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._events = (folder / "events.jsonl").open("a", encoding="utf-8")
+        self._log = (folder / "run.log").open("a", encoding="utf-8", errors="backslashreplace")
+        self._metrics = (folder / "metrics.csv").open("a", encoding="utf-8", newline="")
+        self._rows = csv.writer(self._metrics)
+        if self._metrics.tell() == 0:
+            self._rows.writerow([item.name for item in fields(EpochMetrics)])
+            self._metrics.flush()
+        self._last_progress = 0.0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            whole = event.done == event.total
+            if not whole and event.time - self._last_progress < PROGRESS_EVERY:
+                return
+            self._last_progress = event.time
+        self._events.write(to_json(event) + "\n")
+        self._events.flush()
+        if isinstance(event, EpochFinished):
+            self._rows.writerow(asdict(event.metrics).values())
+            self._metrics.flush()
+        self._write_log(event)
+
+    def _write_log(self, event: Event) -> None:
+        if (logged := log_text(event)) is None:
+            return
+        level, text = logged
+        stamp = datetime.fromtimestamp(event.time).isoformat(" ", "milliseconds")
+        self._log.writelines(f"{stamp} {level:<7} {line}\n" for line in text.splitlines())
+        self._log.flush()
+
+    def close(self) -> None:
+        for file in (self._events, self._log, self._metrics):
+            file.close()
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

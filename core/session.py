@@ -1,0 +1,118 @@
+"""A run with its run folder: the trainer, the recorder, and the words for whatever goes wrong."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import BinaryIO
+
+import torch
+
+from core.atomic import atomic_write
+from core.control import RunControl
+from core.errors import ReidError
+from core.events import Alert, Event, LogLine, RunFinished
+from core.naming import make_run_folder, run_folder_name
+from core.profile import Profile
+from core.profile_files import expand, write_profile
+from core.recorder import Recorder
+from core.trainer import Trainer
+
+Listener = Callable[[Event], None]
+
+
+def run_profile(profile: Profile, listen: Listener, control: RunControl) -> RunFinished:
+    """Train what the profile says in a run folder of its own; everything is told to `listen`.
+
+    The last event is always `RunFinished`, whatever happens; `failed` comes with an `Alert` that says what and what to
+    do. Nothing is raised for a fault of the run.
+    """
+    began = time.monotonic()
+    try:
+        folder = make_run_folder(expand(profile.run.dir), run_folder_name(profile, datetime.now()))
+        atomic_write(folder / "profile.toml", lambda file: _write(file, write_profile(profile)))
+        recorder = Recorder(folder)
+    except (ReidError, OSError) as error:
+        return _failed(error, listen, began)
+    with recorder:
+        emit = _both(recorder, listen)
+        trainer = Trainer(profile, folder, emit, control)
+        with _log_lines(emit):
+            try:
+                return trainer.run()
+            except Exception as error:  # noqa: BLE001 - the run's last word: every kind is told, none is dropped
+                return _failed(error, emit, began, trainer)
+
+
+def _write(file: BinaryIO, text: str) -> None:
+    file.write(text.encode())
+
+
+def _both(record: Listener, listen: Listener) -> Listener:
+    """To the files and to the screen; files that cannot be written (disk full) are told once, and training goes on."""
+    told = False
+
+    def emit(event: Event) -> None:
+        nonlocal told
+        try:
+            record(event)
+        except OSError as error:
+            if not told:
+                told = True
+                listen(Alert(time.time(), "error", "The run folder cannot be written", str(error)))
+        listen(event)
+
+    return emit
+
+
+def _failed(error: Exception, emit: Listener, began: float, trainer: Trainer | None = None) -> RunFinished:
+    if isinstance(error, ReidError):
+        title, message = error.title, error.message
+    elif isinstance(error, torch.OutOfMemoryError):
+        title = "Out of GPU memory"
+        message = "lower train.batch_size or data.image_size, or set run.precision to bf16"
+    elif isinstance(error, OSError):
+        title, message = "A file cannot be written or read", str(error)
+    else:
+        title, message = type(error).__name__, str(error) or "no message; the log has the traceback"
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            emit(LogLine(time.time(), "error", line))
+    emit(Alert(time.time(), "error", title, message))
+    finished = RunFinished(
+        time.time(),
+        "failed",
+        f"{title}: {message}",
+        epoch=trainer.epochs_done if trainer else 0,
+        seconds=time.monotonic() - began,
+        checkpoints=tuple(str(path) for path in trainer.saved.values()) if trainer else (),
+    )
+    emit(finished)
+    return finished
+
+
+class _ToEvents(logging.Handler):
+    def __init__(self, emit: Listener) -> None:
+        super().__init__(logging.WARNING)
+        self._emit = emit
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        self._emit(LogLine(record.created, level, record.getMessage()))
+
+
+@contextmanager
+def _log_lines(emit: Listener) -> Iterator[None]:
+    """Python's warnings and log records become log lines of the run, for as long as it lasts."""
+    handler = _ToEvents(emit)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.removeHandler(handler)

@@ -1,0 +1,218 @@
+"""One training step: forward, loss, backward, clip, Adam; and its running sums, kept on the device.
+
+The host reads nothing back per batch. What the screen shows is summed on the device and read by `read()`, a few times a
+second. A loss that is not finite sets a flag on the device, and from that batch on the optimizer does nothing, so that
+the weights are still the last good ones when the host comes to look.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from core.devices import PRECISIONS
+from core.losses import batch_hard_triplet
+from core.profile import Train
+
+TRAIN_RANKS = (1, 5, 10)
+_FUSED = {"cuda", "cpu"}  # where Adam has a kernel that can skip a step without asking the host
+
+
+class NotFiniteError(ArithmeticError):
+    """The loss or the gradient was NaN or infinite; `batch` counts from 1 since the step was made."""
+
+    def __init__(self, batch: int) -> None:
+        super().__init__(f"the loss or its gradient is not finite in batch {batch}")
+        self.batch = batch
+
+
+@dataclass
+class Sums:
+    """Sums over images (losses, hits) and batches (gradient norm)."""
+
+    images: float = 0.0
+    batches: float = 0.0
+    loss: float = 0.0
+    ce: float = 0.0
+    triplet: float = 0.0
+    hits1: float = 0.0
+    hits5: float = 0.0
+    hits10: float = 0.0
+    grad_norm: float = 0.0
+
+    def add(self, other: Sums) -> None:
+        for item in fields(self):
+            setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
+
+    def per_image(self, name: str) -> float:
+        return float(getattr(self, name)) / self.images if self.images else math.nan
+
+    def per_batch(self, name: str) -> float:
+        return float(getattr(self, name)) / self.batches if self.batches else math.nan
+
+
+def lr_factor(epochs_done: float, train: Train) -> float:
+    """Learning rate as a share of its full value, after `epochs_done` epochs: linear warm-up, then the schedule."""
+    if epochs_done < train.warmup_epochs:
+        return epochs_done / train.warmup_epochs
+    if train.schedule == "constant":
+        return 1.0
+    left = max(train.epochs - train.warmup_epochs, 1e-9)
+    return 0.5 * (1 + math.cos(math.pi * min((epochs_done - train.warmup_epochs) / left, 1.0)))
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Autocast of the forward pass; nothing for fp32."""
+    dtype = PRECISIONS[precision]
+    return torch.autocast(device.type, dtype=dtype) if dtype else nullcontext()
+
+
+class TrainStep:
+    """Adam on the backbone and the classifier.
+
+    Args:
+        backbone: images (B, 3, H, W) to embeddings (B, D); its parameters that require a gradient are trained.
+        classifier: embeddings to logits (B, identities).
+        train: hyperparameters.
+        device: where both are.
+        precision: `fp32`, `bf16` or `fp16`.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, classifier: nn.Linear, train: Train, device: torch.device, precision: str
+    ) -> None:
+        self.backbone, self.classifier, self.train = backbone, classifier, train
+        self.device, self.precision = device, precision
+        trained = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
+        self.parameters = [*trained, *classifier.parameters()]
+        self.optimizer = torch.optim.Adam(
+            [{"params": trained}, {"params": list(classifier.parameters())}],
+            lr=train.lr,
+            weight_decay=train.weight_decay,
+            fused=device.type in _FUSED,
+        )
+        self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+        self._buffers = [buffer for buffer in backbone.buffers() if buffer.numel()]
+        self._good_buffers = [buffer.clone() for buffer in self._buffers]
+        self._batch = 0
+        self._sums = torch.zeros(len(fields(Sums)), device=device)
+        self._first_bad = torch.zeros((), device=device)  # number of the first batch that was not finite; 0: none
+        self.set_progress(0.0)
+
+    def set_progress(self, epochs_done: float) -> None:
+        """Set both learning rates for the batch that comes after `epochs_done` epochs."""
+        lr = self.train.lr * lr_factor(epochs_done, self.train)
+        backbone, classifier = self.optimizer.param_groups
+        backbone["lr"], classifier["lr"] = lr, lr * self.train.classifier_lr_scale
+
+    @property
+    def lr(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    @property
+    def classifier_lr(self) -> float:
+        return float(self.optimizer.param_groups[1]["lr"])
+
+    def __call__(self, images: Tensor, ids: Tensor) -> None:
+        """Train on one batch.
+
+        Args:
+            images: (B, 3, H, W) on the device, as the backbone wants them.
+            ids: (B,) identities on the device.
+
+        Raises:
+            NotFiniteError: only on devices whose Adam cannot skip a step by itself; elsewhere `read` raises it.
+        """
+        self._batch += 1
+        with autocast(self.device, self.precision):
+            embeddings = self.backbone(images)
+            logits = self.classifier(embeddings)
+        ce = F.cross_entropy(logits.float(), ids, label_smoothing=self.train.label_smoothing)
+        triplet = batch_hard_triplet(embeddings, ids, self.train.triplet_margin)
+        loss = ce + self.train.triplet_weight * triplet
+        self.optimizer.zero_grad(set_to_none=True)
+        # fp16: after a bad batch every gradient is made NaN, so that the scaler skips all later steps.
+        poison = torch.where(self._first_bad > 0, torch.nan, 1.0) if self.scaler.is_enabled() else 1.0
+        self.scaler.scale(loss * poison).backward()
+        self.scaler.unscale_(self.optimizer)
+        norm = self._clip()
+        self._step(loss.detach(), norm)
+        self._count(len(ids), loss.detach(), ce.detach(), triplet.detach(), logits.detach(), ids, norm)
+
+    def _clip(self) -> Tensor:
+        """One norm over all parameters, in fp32, before clipping."""
+        if self.train.grad_clip:
+            return nn.utils.clip_grad_norm_(self.parameters, self.train.grad_clip)
+        return nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+
+    def _step(self, loss: Tensor, norm: Tensor) -> None:
+        finite = torch.isfinite(loss)
+        if not self.scaler.is_enabled():
+            finite &= torch.isfinite(norm)  # with fp16, infinite gradients are the scaler's daily bread
+        newly_bad = torch.logical_and(~finite, self._first_bad == 0)
+        self._first_bad = torch.where(newly_bad, float(self._batch), self._first_bad)
+        if self.scaler.is_enabled():
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        elif self.device.type in _FUSED:
+            # The door that GradScaler uses: with `found_inf` set to 1 the fused kernel leaves everything as it is.
+            self.optimizer.found_inf = (self._first_bad > 0).float()  # type: ignore[attr-defined]
+            self.optimizer.step()
+        else:
+            self._raise_if_bad()
+            self.optimizer.step()
+
+    def _count(
+        self, images: int, loss: Tensor, ce: Tensor, triplet: Tensor, logits: Tensor, ids: Tensor, norm: Tensor
+    ) -> None:
+        true = logits.gather(1, ids.unsqueeze(1))
+        position = (logits >= true).sum(1)
+        hits = [(position <= k).sum() for k in TRAIN_RANKS]
+        norm = torch.where(torch.isfinite(norm), norm, 0.0)
+        size = torch.full((), float(images), device=self.device)
+        values = [size, size / images, loss * images, ce * images, triplet * images, *hits, norm]
+        self._sums += torch.stack([value.float() for value in values])
+
+    def read(self) -> Sums:
+        """The sums since the last call, read from the device (this waits for it), and set back to zero.
+
+        Raises:
+            NotFiniteError: a batch since the last call was not finite; weights and running statistics are as they
+                were before it.
+        """
+        self._raise_if_bad()
+        sums = Sums(*self._sums.tolist())
+        self._sums.zero_()
+        for good, buffer in zip(self._good_buffers, self._buffers, strict=True):
+            good.copy_(buffer)
+        return sums
+
+    def _raise_if_bad(self) -> None:
+        if bad := int(self._first_bad.item()):
+            # Running statistics move in the forward pass, before anybody knows: back to those of the last good look.
+            for good, buffer in zip(self._good_buffers, self._buffers, strict=True):
+                buffer.copy_(good)
+            raise NotFiniteError(bad)
+
+
+def on_device(batch: Tensor, device: torch.device, mean: Iterable[float] | None, std: Iterable[float] | None) -> Tensor:
+    """Move a batch and convert it there: (B, H, W, 3) uint8 to (B, 3, H, W) fp32 in 0..1, normalised where asked for."""
+    if device.type == "cuda":
+        batch = batch.pin_memory()
+    images = batch.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
+    if mean is None or std is None:
+        return images
+    shape = (1, 3, 1, 1)
+    return (images - _constant(tuple(mean), device).view(shape)) / _constant(tuple(std), device).view(shape)
+
+
+@lru_cache(maxsize=8)
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(values, device=device)

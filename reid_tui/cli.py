@@ -1,0 +1,121 @@
+"""`reid-tui`: the command line. Each command imports what it needs when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from core.errors import ProfileError, ReidError
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0 where it did its job, 1 where it failed, 2 where it was asked wrongly."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return EXIT_USAGE
+    try:
+        code: int = options.run(options)
+        return code
+    except ProfileError as error:
+        print(f"reid-tui: {error.title}:", *error.problems, sep="\n  ", file=sys.stderr)
+        return EXIT_USAGE
+    except ReidError as error:
+        print(f"reid-tui: {error.title}: {error.message}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        print("reid-tui: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`); the interpreter would complain once more when it flushes.
+        sys.stdout = None
+        return EXIT_FAILED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    from reid_tui.data_command import add_data_command
+
+    parser = argparse.ArgumentParser(
+        prog="reid-tui", description="Fine-tune CLIP for re-identification and watch it in the terminal."
+    )
+    parser.add_argument("--version", action="version", version=f"reid-tui {version('reid-tui')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    launch = commands.add_parser("launch", help="pick a profile, train, watch")
+    launch.add_argument("profile", nargs="?", help="name or path of a profile; without one, a picker opens")
+    _add_run_options(launch)
+    launch.set_defaults(run=_launch)
+
+    demo = commands.add_parser("demo", help="train a small model on synthetic hands: about a minute on two cores")
+    _add_run_options(demo)
+    demo.set_defaults(run=_launch, profile="demo")
+
+    profiles = commands.add_parser("profiles", help="list the profiles, or show one with every default filled in")
+    profiles.add_argument("profile", nargs="?", help="name or path of the profile to show")
+    _add_profile_options(profiles)
+    profiles.set_defaults(run=_profiles)
+
+    add_data_command(commands)
+    return parser
+
+
+def _add_profile_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--profiles", type=Path, metavar="DIR", help="folder of profiles that is searched first")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="TABLE.KEY=VALUE",
+        help="override a value of the profile, for example train.lr=1e-5; may be given several times",
+    )
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    _add_profile_options(parser)
+    parser.add_argument("--headless", action="store_true", help="no screen: a line per epoch and a table at the end")
+
+
+def _launch(options: argparse.Namespace) -> int:
+    from core.profile_files import find_profiles, load_profile, locate_profile
+
+    headless, why = options.headless, "--headless"
+    if not headless:
+        from reid_tui.terminal import can_show_app
+
+        can, why = can_show_app()
+        headless = not can
+    profile = load_profile(locate_profile(options.profile, options.profiles), options.set) if options.profile else None
+    if headless:
+        if profile is None:
+            raise ProfileError(f"({why})", ["without a screen there is no picker: name a profile, as in `launch demo`"])
+        from reid_tui.console import run_headless
+
+        return run_headless(profile)
+    from reid_tui.launch_app import run_app
+
+    return run_app(
+        profile_paths=find_profiles(options.profiles),
+        overrides=options.set,
+        selected=profile,
+    )
+
+
+def _profiles(options: argparse.Namespace) -> int:
+    from core.profile_files import find_profiles, load_profile, locate_profile, read_profile, write_profile
+
+    if options.profile:
+        path = locate_profile(options.profile, options.profiles)
+        print(write_profile(load_profile(path, options.set, check_folders=False)), end="")
+        return 0
+    for path in find_profiles(options.profiles):
+        reading = read_profile(path, options.set)
+        print(f"{path.stem:<32} {path}")
+        for problem in reading.problems:
+            print(f"    {problem}")
+    return 0

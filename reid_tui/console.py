@@ -1,0 +1,125 @@
+"""A run without a screen: a progress bar on a terminal, a line per epoch, and a table at the end."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from core import events
+from core.control import RunControl
+from core.log_text import log_text, percent
+from core.profile import Profile
+from core.run_state import RunState, fold
+
+STYLES = {"info": "", "warning": "yellow", "error": "red"}
+
+
+def run_headless(profile: Profile, console: Console | None = None) -> int:
+    """Train in this thread; exit code 0 unless the run failed.
+
+    SIGINT and SIGTERM stop the run after the batch in hand, and it is saved; before training they end the program.
+
+    Raises:
+        KeyboardInterrupt: interrupted before training began: there is nothing to save.
+    """
+    console = console or Console(highlight=False, soft_wrap=True)
+    control = RunControl()
+    state = RunState()
+    printer = _Printer(console, state)
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        if state.started is None:
+            raise KeyboardInterrupt
+        control.stop_after_batch(f"stopped by {signal.Signals(signum).name}")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with printer:
+            printer.say("loading torch and open_clip")
+            from core.session import run_profile
+
+            finished = run_profile(profile, printer, control)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    console.print(epoch_table(state))
+    for path in finished.checkpoints:
+        console.print(Text(f"saved {path}"))
+    if state.started:
+        console.print(Text(f"run   {state.started.folder}"))
+    return 1 if finished.reason == "failed" else 0
+
+
+class _Printer:
+    """Listener that prints; the bar is there only on a terminal."""
+
+    def __init__(self, console: Console, state: RunState) -> None:
+        self._console = console
+        self._state = state
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            refresh_per_second=4,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._phase: tuple[str, int] | None = None
+
+    def __enter__(self) -> _Printer:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def say(self, text: str) -> None:
+        self(events.LogLine(time.time(), "info", text))
+
+    def __call__(self, event: events.Event) -> None:
+        fold(self._state, event)
+        if isinstance(event, events.Progress):
+            self._draw(event)
+        elif (logged := log_text(event)) is not None:
+            level, text = logged
+            self._console.print(Text(text, style=STYLES[level]))
+
+    def _draw(self, event: events.Progress) -> None:
+        if self._phase != (event.phase, event.epoch):
+            self._phase = (event.phase, event.epoch)
+            if self._task is not None:
+                self._bar.remove_task(self._task)
+            name = f"{event.phase} {event.epoch}" if event.epoch else "baseline"
+            self._task = self._bar.add_task(name, total=event.total, rate="")
+        if self._task is not None:
+            rate = "" if math.isnan(event.images_per_second) else f"{event.images_per_second:.0f} images/s"
+            self._bar.update(self._task, completed=event.done, rate=rate)
+
+
+def epoch_table(state: RunState) -> Table:
+    """The epochs of a run, the best one marked."""
+    on = f"  Rank-1 on {state.started.validated_on}" if state.started else ""
+    table = Table(title=Text(f"Epochs{on}"), title_justify="left")
+    for name in ("epoch", "Rank-1", "Rank-5", "Rank-10", "mAP", "mINP", "loss", "CE", "triplet", "train R-1", "img/s"):
+        table.add_column(name, justify="right")
+    best = state.best.epoch if state.best else -1
+    for row in state.epochs:
+        mark = "*" if row.epoch == best else ""
+        rates = [percent(rate) for rate in (row.rank1, row.rank5, row.rank10, row.mAP, row.mINP)]
+        losses = ["-" if math.isnan(loss) else f"{loss:.4f}" for loss in (row.loss, row.ce, row.triplet)]
+        speed = "-" if math.isnan(row.images_per_second) else f"{row.images_per_second:.0f}"
+        table.add_row(
+            f"{mark}{row.epoch}", *rates, *losses, percent(row.train_rank1), speed, style="bold" if mark else ""
+        )
+    return table

@@ -1,0 +1,68 @@
+"""Events survive the file, whatever their numbers; torn lines are refused."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from core import events
+from core.events import EpochFinished, EpochMetrics, from_json, to_json
+
+STARTED = events.RunStarted(
+    time=1.5,
+    run="run",
+    name="demo",
+    folder="/runs/run",
+    model="RN-tiny",
+    pretrained="none",
+    dataset="hands",
+    aspect="",
+    image_size=(256, 128),
+    device="cpu",
+    precision="fp32",
+    epochs=3,
+    batch_size=4,
+    batches_per_epoch=5,
+    identities=6,
+    train_images=20,
+    query_images=7,
+    gallery_images=8,
+    patience=3,
+    validated_on="query0/gallery0 (test split)",
+    profile={"data": {"image_size": [256, 128]}},
+)
+
+ALL = [
+    STARTED,
+    events.Progress(2.0, "train", 1, 3, 5, 10.0, 1.0, 0.5, math.nan, math.inf, 1e-5),
+    EpochFinished(3.0, EpochMetrics(1, loss=math.nan, rank1=0.5, grad_norm=-math.inf, queries=7)),
+    events.Patience(4.0, 1, 0.5, 0, 3),
+    events.CheckpointSaved(5.0, "BEST", "/runs/a [b].pth", 1),
+    events.Paused(6.0, True),
+    events.Alert(7.0, "error", "title", 'words with "quotes"\nand lines'),
+    events.LogLine(8.0, "info", "\x1b[31mred é😀"),
+    events.RunFinished(9.0, "stopped", "stopped by the user", 1, 8.0, ("/a", "/b")),
+]
+
+
+@pytest.mark.parametrize("event", ALL, ids=lambda event: type(event).__name__)
+def test_an_event_comes_back_equal_from_one_line(event):
+    line = to_json(event)
+    assert "\n" not in line
+    assert to_json(from_json(line)) == line
+    assert type(from_json(line)) is type(event)
+    assert repr(from_json(line)) == repr(event)  # NaN is not equal to itself, its repr is
+
+
+@pytest.mark.parametrize(
+    "line", ["", "{", to_json(STARTED)[:-9], "[]", "3", '{"event": "Unheard"}', '{"event": "Paused"}']
+)
+def test_a_line_that_is_no_event_is_refused(line):
+    with pytest.raises(ValueError, match="not an event"):
+        from_json(line)
+
+
+def test_fields_from_the_future_are_passed_over():
+    line = to_json(events.Paused(1.0, True)).replace('"time"', '"colour": "red", "time"')
+    assert from_json(line) == events.Paused(1.0, True)

@@ -1,0 +1,70 @@
+"""The fold from events to what a screen shows."""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+
+import pytest
+
+from core import events
+from core.events import EpochFinished, EpochMetrics
+from core.run_state import LOG_LINES_KEPT, RunState, fold
+from tests.core.test_events import ALL, STARTED
+
+
+def epoch(number, rank1, seconds=10.0):
+    return EpochFinished(float(number), EpochMetrics(number, rank1=rank1, seconds=seconds))
+
+
+def folded(*history):
+    return reduce(fold, history, RunState())
+
+
+def test_every_event_finds_its_place():
+    state = folded(*ALL)
+    assert state.started == STARTED
+    assert (state.progress, state.patience) == (ALL[1], ALL[3])
+    assert state.checkpoints == [ALL[4]]
+    assert state.alerts == [ALL[6]]
+    assert state.finished == ALL[8]
+    assert not state.paused
+    assert state.now == 9.0
+    assert [text for _, _, text in state.log][-4:] == [
+        'title: words with "quotes"',
+        "and lines",
+        "\x1b[31mred é😀",
+        "stopped by the user",
+    ]
+
+
+def test_best_is_the_earliest_of_equals_and_never_the_baseline():
+    assert folded(epoch(0, 0.9)).best is None
+    state = folded(epoch(0, 0.9), epoch(1, 0.5), epoch(2, math.nan), epoch(3, 0.7), epoch(4, 0.7))
+    assert state.best.epoch == 3
+    assert state.baseline.rank1 == 0.9
+
+
+def test_losses_are_drawn_over_epochs():
+    progress = [events.Progress(0.0, "train", 2, done, 4, 1.0, loss=done) for done in (1, 4)]
+    validation = events.Progress(0.0, "validate", 2, 1, 4, 1.0)
+    state = folded(*progress, validation)
+    assert state.losses.x == [1.25, 2.0]
+    assert state.losses.loss == [1, 4]
+
+
+def test_times_to_go():
+    state = folded(STARTED, epoch(0, 0.1, seconds=99.0), epoch(1, 0.2, seconds=8.0))
+    assert state.run_eta == 2 * 8.0
+    fold(state, events.Progress(3.0, "train", 2, 1, 4, images_per_second=6.0, loss=1.0))
+    assert state.run_eta == pytest.approx(1.75 * 8.0)
+    assert state.phase_eta == pytest.approx(3 * 4 / 6.0)
+    fold(state, events.RunFinished(4.0, "stopped", "", 1, 9.0))
+    assert math.isnan(state.run_eta)
+
+
+def test_the_log_keeps_the_newest_lines_and_counts_all():
+    state = folded(*(events.LogLine(float(n), "info", str(n)) for n in range(5 * LOG_LINES_KEPT)))
+    assert state.log_total == 5 * LOG_LINES_KEPT
+    assert LOG_LINES_KEPT <= len(state.log) <= 2 * LOG_LINES_KEPT
+    assert state.log[-1][2] == str(5 * LOG_LINES_KEPT - 1)

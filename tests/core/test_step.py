@@ -1,0 +1,135 @@
+"""One training step against plain PyTorch, and what happens when a number is not finite."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from core.losses import batch_hard_triplet
+from core.profile import Train
+from core.step import NotFiniteError, TrainStep, lr_factor, on_device
+
+CPU = torch.device("cpu")
+
+
+class Backbone(nn.Module):
+    """Embeds 2x2 images; has batch normalisation, whose running statistics move in the forward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(12, 6)
+        self.norm = nn.BatchNorm1d(6)
+
+    def forward(self, images):
+        return self.norm(self.linear(images.flatten(1)))
+
+
+def make(seed=0, **train):
+    torch.manual_seed(seed)
+    backbone, classifier = Backbone(), nn.Linear(6, 3)
+    return backbone, classifier, Train(**{"lr": 1e-2, **train})
+
+
+def batches(count):
+    generator = torch.Generator().manual_seed(1)
+    return [
+        (torch.rand(8, 3, 2, 2, generator=generator), torch.randint(0, 3, (8,), generator=generator))
+        for _ in range(count)
+    ]
+
+
+def weights(*modules):
+    return [value.clone() for module in modules for value in module.state_dict().values()]
+
+
+def test_equals_plain_pytorch():
+    backbone, classifier, train = make(label_smoothing=0.1, triplet_weight=0.5, weight_decay=1e-3, grad_clip=0.2)
+    step = TrainStep(backbone, classifier, train, CPU, "fp32")
+    step.set_progress(0.0)
+    for images, ids in batches(5):
+        step(images, ids)
+    sums = step.read()
+
+    backbone2, classifier2, _ = make()
+    groups = [{"params": backbone2.parameters()}, {"params": classifier2.parameters(), "lr": 1e-3}]
+    adam = torch.optim.Adam(groups, lr=1e-2, weight_decay=1e-3)
+    ce_sum = hits5 = hits1 = norms = 0.0
+    for images, ids in batches(5):
+        embeddings = backbone2(images)
+        logits = classifier2(embeddings)
+        ce = F.cross_entropy(logits, ids, label_smoothing=0.1)
+        adam.zero_grad()
+        (ce + 0.5 * batch_hard_triplet(embeddings, ids, 0.3)).backward()
+        norms += nn.utils.clip_grad_norm_([*backbone2.parameters(), *classifier2.parameters()], 0.2).item()
+        adam.step()
+        ce_sum += 8 * ce.item()
+        hits1 += (logits.argmax(1) == ids).sum().item()
+        hits5 += 8  # three identities: Rank-5 looks at all of them
+    torch.testing.assert_close(weights(backbone, classifier), weights(backbone2, classifier2))
+    assert sums.images == 40
+    assert sums.per_image("ce") == pytest.approx(ce_sum / 40, rel=1e-5)
+    assert sums.per_image("hits1") == pytest.approx(hits1 / 40)
+    assert sums.per_image("hits5") == pytest.approx(hits5 / 40) == 1.0
+    assert sums.per_batch("grad_norm") == pytest.approx(norms / 5, rel=1e-5)
+    assert sums.per_image("loss") == pytest.approx(sums.per_image("ce") + 0.5 * sums.per_image("triplet"), rel=1e-5)
+    assert step.read().images == 0
+
+
+@pytest.mark.parametrize("poisoned", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_leaves_the_last_good_weights(poisoned):
+    backbone, classifier, train = make()
+    step = TrainStep(backbone, classifier, train, CPU, "fp32")
+    good, (bad_images, ids), after = batches(3)
+    step(*good)
+    step.read()
+    before = weights(backbone, classifier)
+    step(bad_images * poisoned, ids)
+    step(*after)  # the host has not looked yet: this batch must change nothing either
+    with pytest.raises(NotFiniteError) as caught:
+        step.read()
+    assert caught.value.batch == 2
+    for now, then in zip(weights(backbone, classifier), before, strict=True):
+        assert torch.equal(now, then)
+
+
+def test_a_gradient_that_is_not_finite_counts_as_well():
+    backbone, classifier, train = make()
+    backbone.linear.weight.register_hook(lambda grad: grad * math.inf)
+    step = TrainStep(backbone, classifier, train, CPU, "fp32")
+    before = [p.clone() for p in backbone.parameters()]
+    step(*batches(1)[0])
+    with pytest.raises(NotFiniteError):
+        step.read()
+    assert all(torch.equal(now, then) for now, then in zip(backbone.parameters(), before, strict=True))
+
+
+def test_two_learning_rates():
+    step = TrainStep(*make(classifier_lr_scale=0.1, warmup_epochs=2, epochs=10), CPU, "fp32")
+    step.set_progress(1.0)
+    assert step.lr == pytest.approx(5e-3)
+    assert step.classifier_lr == pytest.approx(5e-4)
+
+
+def test_schedules():
+    constant, cosine = Train(epochs=10, warmup_epochs=2), Train(epochs=10, warmup_epochs=2, schedule="cosine")
+    assert [lr_factor(epoch, constant) for epoch in (0, 1, 2, 9.9)] == [0, 0.5, 1, 1]
+    assert [lr_factor(epoch, cosine) for epoch in (0, 1, 2, 6, 10)] == pytest.approx([0, 0.5, 1, 0.5, 0])
+    assert lr_factor(0, Train(epochs=1, warmup_epochs=5)) == 0.0
+
+
+def test_no_clipping_still_logs_the_norm():
+    step = TrainStep(*make(grad_clip=0.0), CPU, "fp32")
+    step(*batches(1)[0])
+    assert step.read().per_batch("grad_norm") > 0
+
+
+def test_images_are_converted_on_the_device():
+    pixels = torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8)
+    torch.testing.assert_close(on_device(pixels, CPU, None, None).flatten(), torch.tensor([0.0, 0.2, 1.0]))
+    normalised = on_device(pixels, CPU, (0.0, 0.2, 0.5), (1.0, 1.0, 0.5))
+    torch.testing.assert_close(normalised.flatten(), torch.tensor([0.0, 0.0, 1.0]))
+    assert normalised.shape == (1, 3, 1, 1)
