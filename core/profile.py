@@ -71,7 +71,7 @@ class Run(Table):
         description="autocast type of the forward pass; weights stay fp32. "
         "`auto`: bf16 on a GPU that has it, else fp16 on CUDA, else fp32",
     )
-    seed: int = Field(0, description="seed of every random draw", ge=0, lt=2**63)
+    seed: int = Field(0, description="seed of every random draw", ge=0, le=2**31 - 1)
 
 
 class Data(Table):

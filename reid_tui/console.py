@@ -7,6 +7,7 @@ import signal
 import time
 from types import FrameType
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -108,18 +109,17 @@ class _Printer:
 
 
 def epoch_table(state: RunState) -> Table:
-    """The epochs of a run, the best one marked."""
-    on = f"  Rank-1 on {state.started.validated_on}" if state.started else ""
-    table = Table(title=Text(f"Epochs{on}"), title_justify="left")
-    for name in ("epoch", "Rank-1", "Rank-5", "Rank-10", "mAP", "mINP", "loss", "CE", "triplet", "train R-1", "img/s"):
-        table.add_column(name, justify="right")
+    """The epochs of a run, the best one marked; 80 columns are enough for it."""
+    on = f"; Rank-k and mAP on {state.started.validated_on}" if state.started else ""
+    table = Table(title=Text(f"Epochs{on}"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    for name in ("epoch", "R-1", "R-5", "R-10", "mAP", "mINP", "loss", "CE", "triplet", "train R-1", "img/s"):
+        table.add_column(name, justify="right", no_wrap=True)
     best = state.best.epoch if state.best else -1
     for row in state.epochs:
         mark = "*" if row.epoch == best else ""
         rates = [percent(rate) for rate in (row.rank1, row.rank5, row.rank10, row.mAP, row.mINP)]
         losses = ["-" if math.isnan(loss) else f"{loss:.4f}" for loss in (row.loss, row.ce, row.triplet)]
         speed = "-" if math.isnan(row.images_per_second) else f"{row.images_per_second:.0f}"
-        table.add_row(
-            f"{mark}{row.epoch}", *rates, *losses, percent(row.train_rank1), speed, style="bold" if mark else ""
-        )
+        style = "bold" if mark else ""
+        table.add_row(f"{mark}{row.epoch}", *rates, *losses, percent(row.train_rank1), speed, style=style)
     return table

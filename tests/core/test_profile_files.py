@@ -157,7 +157,7 @@ def profiles(draw) -> Profile:
     k = draw(st.integers(2, 8))
     return Profile.model_validate(
         {
-            "run": {"name": draw(labels), "dir": draw(texts), "seed": draw(st.integers(0, 2**63 - 1))},
+            "run": {"name": draw(labels), "dir": draw(texts), "seed": draw(st.integers(0, 2**31 - 1))},
             "data": {
                 "root": draw(texts),
                 "aspect": draw(st.just("") | labels),
