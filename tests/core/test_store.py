@@ -1,0 +1,86 @@
+"""Batches of decoded images: in order, decoded once, and faults named."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.data import store as store_module
+from core.data.store import ImageStore
+from core.errors import DataError
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+@pytest.fixture
+def paths(tmp_path):
+    for number in range(20):
+        Image.new("RGB", (8, 6), (number, 2 * number, 3 * number)).save(tmp_path / f"{number:02}.png")
+    return sorted(tmp_path.iterdir())
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Paths in the order of reading."""
+    seen = []
+
+    def read(path, size):
+        seen.append(path)
+        return real(path, size)
+
+    real = store_module.read_image
+    monkeypatch.setattr(store_module, "read_image", read)
+    return seen
+
+
+ORDER = [np.array(batch) for batch in ([3, 1, 3], [7, 3], [1], [19, 0, 2], [5], [6], [8])]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_batches_hold_the_images_of_their_indices(paths, pool, monkeypatch, kept):
+    if not kept:
+        monkeypatch.setattr(store_module, "SHARE_OF_FREE_MEMORY", 0.0)
+    store = ImageStore(paths, (4, 5), pool)
+    for _ in range(2):
+        batches = list(store.batches(ORDER))
+        assert [indices.tolist() for indices, _ in batches] == [batch.tolist() for batch in ORDER]
+        for indices, images in batches:
+            assert images.shape == (len(indices), 4, 5, 3)
+            assert images[:, 0, 0].tolist() == [[n, 2 * n, 3 * n] for n in indices.tolist()]
+
+
+def test_an_image_is_decoded_once(paths, pool, reads):
+    store = ImageStore(paths, (4, 5), pool)
+    for _ in range(3):
+        list(store.batches(ORDER))
+    assert sorted(reads) == sorted({paths[n] for batch in ORDER for n in batch})
+
+
+def test_decoding_runs_a_few_batches_ahead_and_no_further(paths, pool, reads):
+    batches = ImageStore(paths, (4, 5), pool).batches([np.array([n]) for n in range(20)])
+    next(batches)
+    pool.shutdown(wait=True)
+    assert len(reads) == store_module.BATCHES_AHEAD
+
+
+def test_a_batch_is_memory_of_its_own(paths, pool):
+    store = ImageStore(paths, (4, 5), pool)
+    [(_, first)] = store.batches([np.array([1])])
+    first.zero_()
+    [(_, again)] = store.batches([np.array([1])])
+    assert again.any()
+
+
+def test_an_image_that_cannot_be_read_is_named_when_its_batch_comes(paths, pool):
+    paths[7].write_bytes(b"")
+    batches = ImageStore(paths, (4, 5), pool).batches(ORDER)
+    next(batches)
+    with pytest.raises(DataError, match=r"07\.png"):
+        next(batches)

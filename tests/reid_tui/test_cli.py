@@ -1,0 +1,128 @@
+"""The command line as a process: what it prints, how it ends, what it leaves."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def command(tmp_path, tiny_set):
+    """Run `reid-tui` in an empty folder, without a terminal."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "COLUMNS": "80",
+    }
+    (tmp_path / "tiny.toml").write_text(
+        f'[data]\nroot = "{tiny_set}"\nimage_size = [32, 32]\n[model]\nname = "RN-tiny"\n'
+        '[run]\ndevice = "cpu"\n[train]\nepochs = 2\nbatch_size = 8\nearly_stop_patience = 0\n'
+    )
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "reid_tui", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=120)
+    assert "Traceback" not in err
+    return process.returncode, out, err
+
+
+def test_without_a_terminal_it_prints_a_line_per_epoch_and_a_table(command, tmp_path):
+    code, out, err = ended(command("launch", "tiny.toml", "--set", "run.name=mine"))
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines if re.match(r"baseline|epoch \d", line)] == ["baseline", "epoch", "epoch"]
+    assert sum(bool(re.match(r" +\*?[012] ", line)) for line in lines) == 3
+    assert not re.search(r"\x1b", out)
+    [run] = (tmp_path / "runs").iterdir()
+    assert run.name.startswith("mine_RN-tiny_")
+    assert {path.name.rsplit("_", 1)[1] for path in (run / "checkpoints").iterdir()} == {"BEST.pth", "FINAL.pth"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_after_the_batch_and_it_is_saved(command, tmp_path, number):
+    process = command("launch", "tiny.toml", "--headless", "--set", "train.epochs=1000")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch 1 "):
+            break
+    process.send_signal(number)
+    code, out, _ = ended(process)
+    assert code == 0
+    assert f"stopped by {number.name}" in out
+    assert list(tmp_path.glob("runs/*/checkpoints/*_FINAL.pth"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["launch"], 2, "without a screen there is no picker"),
+        (["launch", "absent"], 2, "no profile of that name"),
+        (["launch", "absent.toml"], 2, "no such file"),
+        (["launch", "tiny.toml", "--set", "train.epochs=0"], 2, "--set train.epochs=0: train.epochs: input should be"),
+        (["launch", "tiny.toml", "--profiles", "nowhere", "--headless"], 0, ""),
+        (["launch", "tiny.toml", "--set", "run.device=cuda:7"], 1, ""),
+        (["profiles", "--profiles", "nowhere"], 2, "no such folder"),
+        ([], 2, ""),
+    ],
+)
+def test_what_is_asked_wrongly_gets_one_clear_message(command, arguments, code, words):
+    returned, out, err = ended(command(*arguments))
+    assert returned == code
+    assert words in err
+    if "run.device=cuda:7" in arguments:
+        assert "run.device is cuda:7, and torch sees" in out
+
+
+def test_profiles_are_listed_and_shown(command):
+    _, out, _ = ended(command("profiles"))
+    assert {"demo", "market-1501"} <= {line.split()[0] for line in out.splitlines()}
+    assert "no such folder: data/market-1501" in out
+    _, out, _ = ended(command("profiles", "market-1501", "--set", "train.epochs=3"))
+    assert "epochs = 3" in out and "triplet_margin = 0.3" in out
+
+
+def test_help_is_quick_for_it_imports_neither_torch_nor_textual():
+    code = "import sys, reid_tui.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: print(sorted(sys.modules))"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "'argparse'" in modules
+    for heavy in ("torch", "textual", "open_clip", "pydantic", "numpy"):
+        assert f"'{heavy}'" not in modules
+
+
+def test_the_wheel_holds_profiles_and_architectures(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+    )
+    [wheel] = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    built_in = {f"core/builtin_profiles/{path.name}" for path in (REPOSITORY / "profiles").glob("*.toml")}
+    assert built_in and built_in <= set(names)
+    assert "core/models/RN-tiny.json" in names
+    assert not [name for name in names if name.startswith(("tests", "docs"))]
