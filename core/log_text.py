@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from core.events import (
     Alert,
@@ -29,7 +30,7 @@ def epoch_line(row: EpochMetrics) -> str:
     if not math.isnan(row.loss):
         parts.append(f"loss {row.loss:.4f} (CE {row.ce:.4f}, triplet {row.triplet:.4f})")
     if not math.isnan(row.rank1):
-        parts.append(f"Rank-1/5/10 {percent(row.rank1)}/{percent(row.rank5)}/{percent(row.rank10)}")
+        parts.append(f"R-1/5/10 {percent(row.rank1)}/{percent(row.rank5)}/{percent(row.rank10)}")
         parts.append(f"mAP {percent(row.mAP)}")
     if not math.isnan(row.images_per_second):
         parts.append(f"{row.images_per_second:.0f} images/s")
@@ -57,7 +58,7 @@ def log_text(event: Event) -> tuple[Level, str] | None:
         case EpochFinished(metrics=metrics):
             return "info", epoch_line(metrics)
         case CheckpointSaved():
-            return "info", f"saved {event.path}"
+            return "info", f"saved {Path(event.path).name}"
         case Paused():
             return "info", "paused" if event.paused else "goes on"
         case Alert():

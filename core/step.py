@@ -1,6 +1,6 @@
-"""One training step: forward, loss, backward, clip, Adam; and its running sums, kept on the device.
+"""One training step: forward, loss, backward, clip, Adam; and its numbers, kept on the device.
 
-The host reads nothing back per batch. What the screen shows is summed on the device and read by `read()`, a few times a
+The host reads nothing back per batch. What the screen shows is kept on the device and read by `read()`, a few times a
 second. A loss that is not finite sets a flag on the device, and from that batch on the optimizer does nothing, so that
 the weights are still the last good ones when the host comes to look.
 """
@@ -35,7 +35,7 @@ class NotFiniteError(ArithmeticError):
 
 @dataclass
 class Sums:
-    """Sums over images (losses, hits) and batches (gradient norm)."""
+    """Sums over images (losses, hits) and batches (gradient norm), of one batch or of many."""
 
     images: float = 0.0
     batches: float = 0.0
@@ -48,8 +48,16 @@ class Sums:
     grad_norm: float = 0.0
 
     def add(self, other: Sums) -> None:
+        """Add one batch. Batch by batch, so that a sum does not depend on when the device was read."""
         for item in fields(self):
             setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
+
+    @classmethod
+    def over(cls, batches: Iterable[Sums]) -> Sums:
+        total = cls()
+        for batch in batches:
+            total.add(batch)
+        return total
 
     def per_image(self, name: str) -> float:
         return float(getattr(self, name)) / self.images if self.images else math.nan
@@ -102,7 +110,7 @@ class TrainStep:
         self._buffers = [buffer for buffer in backbone.buffers() if buffer.numel()]
         self._good_buffers = [buffer.clone() for buffer in self._buffers]
         self._batch = 0
-        self._sums = torch.zeros(len(fields(Sums)), device=device)
+        self._unread: list[Tensor] = []  # a row of Sums for each batch
         self._first_bad = torch.zeros((), device=device)  # number of the first batch that was not finite; 0: none
         self.set_progress(0.0)
 
@@ -178,21 +186,21 @@ class TrainStep:
         norm = torch.where(torch.isfinite(norm), norm, 0.0)
         size = torch.full((), float(images), device=self.device)
         values = [size, size / images, loss * images, ce * images, triplet * images, *hits, norm]
-        self._sums += torch.stack([value.float() for value in values])
+        self._unread.append(torch.stack([value.float() for value in values]))
 
-    def read(self) -> Sums:
-        """The sums since the last call, read from the device (this waits for it), and set back to zero.
+    def read(self) -> list[Sums]:
+        """One row for each batch since the last call, read from the device; this waits for it.
 
         Raises:
             NotFiniteError: a batch since the last call was not finite; weights and running statistics are as they
                 were before it.
         """
         self._raise_if_bad()
-        sums = Sums(*self._sums.tolist())
-        self._sums.zero_()
+        rows = torch.stack(self._unread).tolist() if self._unread else []
+        self._unread.clear()
         for good, buffer in zip(self._good_buffers, self._buffers, strict=True):
             good.copy_(buffer)
-        return sums
+        return [Sums(*row) for row in rows]
 
     def _raise_if_bad(self) -> None:
         if bad := int(self._first_bad.item()):

@@ -5,6 +5,7 @@ Reads top to bottom: build, epochs, one epoch, validation, checkpoints, the end.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,7 @@ from core.step import NotFiniteError, Sums, TrainStep, autocast, on_device
 from core.validation import Retrieval, StoredSplit, validate
 
 DISPLAY_INTERVAL = 0.25  # seconds between two readings of the device for the screen
+RATE_MEMORY = 3.0  # seconds over which the displayed speed is smoothed
 
 
 class Trainer:
@@ -68,6 +70,7 @@ class Trainer:
         self.saved: dict[CheckpointKind, Path] = {}
         self._seen: float = 0.0  # when the device was last read
         self._held: float = 0.0  # seconds of this epoch spent paused
+        self._rate: float = math.nan  # images per second, smoothed
 
     def run(self) -> RunFinished:
         """Train to an end, and give the event that says which; it is the last one emitted.
@@ -243,7 +246,7 @@ class Trainer:
             NotFiniteError: the loss was not finite; the weights are those before that batch.
         """
         order = self.batches_of(epoch)
-        sums, began = Sums(), time.monotonic()
+        sums, began, self._rate = Sums(), time.monotonic(), math.nan
         self._seen = began
         for number, (indices, pixels) in enumerate(self.train_images.batches(order), 1):
             self.step.set_progress(epoch - 1 + (number - 0.5) / len(order))
@@ -253,14 +256,17 @@ class Trainer:
                 self.show(epoch, number, len(order), sums)
             if not self.obey(epoch):
                 break
-        sums.add(self.step.read())
+        for batch in self.step.read():
+            sums.add(batch)
         return sums, sums.images / max(time.monotonic() - began - self._held, 1e-9)
 
     def show(self, epoch: int, number: int, batches: int, sums: Sums) -> None:
         """Read the device, and say how far the epoch is."""
-        window = self.step.read()
+        batches_read = self.step.read()
         now = time.monotonic()
-        sums.add(window)
+        for batch in batches_read:
+            sums.add(batch)
+        window = Sums.over(batches_read)
         self.emit(
             Progress(
                 time.time(),
@@ -268,7 +274,7 @@ class Trainer:
                 epoch=epoch,
                 done=number,
                 total=batches,
-                images_per_second=window.images / max(now - self._seen, 1e-9),
+                images_per_second=self.smoothed_rate(window.images, now - self._seen),
                 loss=window.per_image("loss"),
                 ce=window.per_image("ce"),
                 triplet=window.per_image("triplet"),
@@ -277,6 +283,13 @@ class Trainer:
             )
         )
         self._seen = now
+
+    def smoothed_rate(self, images: float, seconds: float) -> float:
+        """Images per second over about the last RATE_MEMORY seconds: one reading holds a batch or two."""
+        rate = images / max(seconds, 1e-9)
+        weight = 1.0 if math.isnan(self._rate) else 1 - math.exp(-seconds / RATE_MEMORY)
+        self._rate = rate if weight == 1.0 else self._rate + weight * (rate - self._rate)
+        return self._rate
 
     def obey(self, epoch: int) -> bool:
         """Do what the control wishes for; False if the run is to stop now. Seconds spent here are not training time."""

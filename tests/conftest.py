@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
@@ -11,6 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
+# One thread is enough for tiny models, and keeps spinning threads from fighting over busy cores. Children inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from core.control import RunControl
 from core.events import Event, RunFinished
