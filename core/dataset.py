@@ -57,7 +57,11 @@ def read_dataset(profile: Profile) -> DataSet:
         validated_on = f"held out of train/ ({len(query.identity_names)} identities)"
     else:
         pairs = [
-            (f"query{n}/gallery{n}", *(read_folder(root / f"{kind}{n}", data.camera_pattern) for kind in _KINDS))
+            (
+                f"query{n}/gallery{n}",
+                read_folder(root / f"query{n}", data.camera_pattern),
+                read_folder(root / f"gallery{n}", data.camera_pattern),
+            )
             for n in validation.splits
         ]
         validated_on = f"{', '.join(name for name, _, _ in pairs)} (test split)"
@@ -71,9 +75,6 @@ def read_dataset(profile: Profile) -> DataSet:
         splits=tuple(_split(*pair) for pair in pairs),
         validated_on=validated_on,
     )
-
-
-_KINDS = ("query", "gallery")
 
 
 def _split(name: str, query: Images, gallery: Images) -> Split:

@@ -15,7 +15,7 @@ import torch
 from core.atomic import atomic_write
 from core.control import RunControl
 from core.errors import ReidError
-from core.events import Alert, Event, LogLine, RunFinished
+from core.events import Alert, Event, Level, LogLine, RunFinished
 from core.naming import make_run_folder, run_folder_name
 from core.profile import Profile
 from core.profile_files import expand, write_profile
@@ -100,7 +100,7 @@ class _ToEvents(logging.Handler):
         self._emit = emit
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = "error" if record.levelno >= logging.ERROR else "warning"
+        level: Level = "error" if record.levelno >= logging.ERROR else "warning"
         self._emit(LogLine(record.created, level, record.getMessage()))
 
 

@@ -148,7 +148,7 @@ class TrainStep:
         self.optimizer.zero_grad(set_to_none=True)
         # fp16: after a bad batch every gradient is made NaN, so that the scaler skips all later steps.
         poison = torch.where(self._first_bad > 0, torch.nan, 1.0) if self.scaler.is_enabled() else 1.0
-        self.scaler.scale(loss * poison).backward()
+        self.scaler.scale(loss * poison).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
         norm = self._clip()
         self._step(loss.detach(), norm)
@@ -211,7 +211,7 @@ class TrainStep:
 
 
 def on_device(batch: Tensor, device: torch.device, mean: Iterable[float] | None, std: Iterable[float] | None) -> Tensor:
-    """Move a batch and convert it there: (B, H, W, 3) uint8 to (B, 3, H, W) fp32 in 0..1, normalised where asked for."""
+    """Move (B, H, W, 3) uint8 and convert there to (B, 3, H, W) fp32 in 0..1, normalised if mean and std are given."""
     if device.type == "cuda":
         batch = batch.pin_memory()
     images = batch.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255

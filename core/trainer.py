@@ -116,8 +116,9 @@ class Trainer:
         self.model = build_model(profile.model, profile.data.image_size).to(self.device)
         self.classifier = nn.Linear(self.model.embedding_dim, len(self.data.identity_names)).to(self.device)
         self.step = TrainStep(self.model, self.classifier, profile.train, self.device, self.precision)
-        clip = profile.data.normalize == "clip"
-        self.mean, self.std = (self.model.mean, self.model.std) if clip else (None, None)
+        normalized = profile.data.normalize == "clip"
+        self.mean = self.model.mean if normalized else None
+        self.std = self.model.std if normalized else None
         size = profile.data.image_size
         self.train_images = ImageStore(self.data.train.paths, size, pool)
         self.splits = tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from core.data.store import ImageStore
 from core.dataset import Labels, Split
 from core.errors import DataError
-from core.metrics import evaluate
+from core.metrics import Evaluation, evaluate
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,24 @@ def validate(
             results.append(_ranked(stored.split, *embeddings))
     finally:
         backbone.train(training)
+    return _averaged(results)
+
+
+def _averaged(results: Sequence[Evaluation]) -> Retrieval:
+    """Means over the splits; the queries are summed."""
+
+    def mean(value: Callable[[Evaluation], float]) -> float:
+        return float(np.mean([value(result) for result in results]))
+
     return Retrieval(
-        *(float(np.mean([getattr(result, name) for result in results])) for name in _AVERAGED),
+        rank1=mean(lambda result: result.rank(1)),
+        rank5=mean(lambda result: result.rank(5)),
+        rank10=mean(lambda result: result.rank(10)),
+        mAP=mean(lambda result: result.mAP),
+        mINP=mean(lambda result: result.mINP),
         queries=sum(result.queries for result in results),
         queries_without_match=sum(result.queries_without_match for result in results),
     )
-
-
-_AVERAGED = ("rank1", "rank5", "rank10", "mAP", "mINP")
 
 
 def _embedded(store: ImageStore, embed: Callable[[Tensor], Tensor], batch_size: int) -> Iterator[Tensor]:
@@ -98,7 +108,7 @@ def _embedded(store: ImageStore, embed: Callable[[Tensor], Tensor], batch_size: 
             yield embed(images)
 
 
-def _ranked(split: Split, query: Tensor, gallery: Tensor) -> Retrieval:
+def _ranked(split: Split, query: Tensor, gallery: Tensor) -> Evaluation:
     for name, embeddings in (("query", query), ("gallery", gallery)):
         if not bool(torch.isfinite(embeddings).all()):
             raise ArithmeticError(f"{name} embeddings of {split.name} are not finite")
@@ -115,8 +125,7 @@ def _ranked(split: Split, query: Tensor, gallery: Tensor) -> Retrieval:
             "No query has a match",
             f"{split.name}: no identity is both in query and gallery (with cameras: seen by another camera)",
         )
-    ranks = [result.rank(k) for k in (1, 5, 10)]
-    return Retrieval(*ranks, result.mAP, result.mINP, result.queries, result.queries_without_match)
+    return result
 
 
 def _tensor(labels: Labels) -> Tensor:

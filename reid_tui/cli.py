@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import ProfileError, ReidError
+from reid_tui import __version__
+
+if TYPE_CHECKING:
+    from core.control import RunControl
+    from core.events import Event
+    from core.profile import Profile
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -44,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="reid-tui", description="Fine-tune CLIP for re-identification and watch it in the terminal."
     )
-    parser.add_argument("--version", action="version", version=f"reid-tui {version('reid-tui')}")
+    parser.add_argument("--version", action="version", version=f"reid-tui {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     launch = commands.add_parser("launch", help="pick a profile, train, watch")
@@ -82,7 +88,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _launch(options: argparse.Namespace) -> int:
-    from core.profile_files import find_profiles, load_profile, locate_profile
+    from core.profile_files import load_profile, locate_profile
 
     headless, why = options.headless, "--headless"
     if not headless:
@@ -100,10 +106,27 @@ def _launch(options: argparse.Namespace) -> int:
     from reid_tui.launch_app import run_app
 
     return run_app(
-        profile_paths=find_profiles(options.profiles),
-        overrides=options.set,
+        start_run=_start_run,
         selected=profile,
+        profiles_dir=options.profiles,
+        overrides=options.set,
+        warm=_load_torch,
     )
+
+
+def _start_run(profile: Profile, emit: Callable[[Event], None], control: RunControl) -> None:
+    """In the training thread of the app; torch is imported here, after the first frame."""
+    from core.session import run_profile
+
+    run_profile(profile, emit, control)
+
+
+def _load_torch() -> None:
+    import core.session
+    from core.architectures import import_open_clip
+
+    assert core.session
+    import_open_clip()
 
 
 def _profiles(options: argparse.Namespace) -> int:

@@ -83,7 +83,6 @@ def test_a_signal_stops_it_after_the_batch_and_it_is_saved(command, tmp_path, nu
         (["launch", "absent"], 2, "no profile of that name"),
         (["launch", "absent.toml"], 2, "no such file"),
         (["launch", "tiny.toml", "--set", "train.epochs=0"], 2, "--set train.epochs=0: train.epochs: input should be"),
-        (["launch", "tiny.toml", "--profiles", "nowhere", "--headless"], 0, ""),
         (["launch", "tiny.toml", "--set", "run.device=cuda:7"], 1, ""),
         (["profiles", "--profiles", "nowhere"], 2, "no such folder"),
         ([], 2, ""),
