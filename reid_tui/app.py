@@ -1,0 +1,187 @@
+"""The app: from the picker to the dashboard and back. torch is loaded by what is passed in, never here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events, on
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.driver import Driver
+
+from core.control import RunControl
+from core.events import LogLine
+from reid_tui.live_run import Emit, LiveRun
+from reid_tui.output import OutputLines
+from reid_tui.screens.dashboard import DashboardScreen
+from reid_tui.screens.picker import PickerScreen
+from reid_tui.theme import THEMES, first_theme
+
+if TYPE_CHECKING:
+    from core.profile import Profile
+    from core.profile_files import ProfileReading
+
+StartRun = Callable[["Profile", Emit, RunControl], None]
+OUTPUT_LINES_KEPT = 500
+
+
+class ReidApp(App[None]):
+    """The terminal dashboard.
+
+    Args:
+        profile_paths: the profiles to choose from; None: every one that is found.
+        profiles_dir: folder that is searched before the usual ones.
+        overrides: `table.key=value` each, laid over every profile.
+        selected: a profile to launch at once, without the picker.
+        start_run: the training, called in a thread of its own; returns when the run has ended.
+        warm: loads what the training will need (torch), in a thread, while the picker is on the screen.
+        driver_class: another driver, for tests.
+    """
+
+    TITLE = "reid-tui"
+    CSS_PATH = "app.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "hint", "How to quit", show=False, priority=True)]
+
+    def __init__(
+        self,
+        profile_paths: Sequence[Path] | None,
+        profiles_dir: Path | None,
+        overrides: Sequence[str],
+        selected: Profile | None,
+        start_run: StartRun,
+        *,
+        warm: Callable[[], None] | None = None,
+        driver_class: type[Driver] | None = None,
+    ) -> None:
+        super().__init__(driver_class=driver_class)
+        self._profile_paths = profile_paths
+        self._profiles_dir = profiles_dir
+        self._overrides = tuple(overrides)
+        self._selected = selected
+        self._start_run = start_run
+        self._warm = warm
+        self._printed = OutputLines()
+        self._output: deque[LogLine] = deque(maxlen=OUTPUT_LINES_KEPT)
+        self._dashboard: DashboardScreen | None = None
+        self.terminal_lost = False
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = first_theme(os.environ)
+
+    @property
+    def dashboard(self) -> DashboardScreen | None:
+        """The dashboard of the last run that was launched, if there was one."""
+        return self._dashboard
+
+    @property
+    def live_run(self) -> LiveRun | None:
+        """The last run that was launched."""
+        return self._dashboard.live if self._dashboard else None
+
+    def on_mount(self) -> None:
+        # No animation is worth the redraws that it takes from the training.
+        self.animation_level = "none"
+        self.begin_capture_print(self)
+        self._handle_signals()
+        if self._selected is not None:
+            self.launch(self._selected, self._selected.run.name)
+        else:
+            self.push_screen(PickerScreen(self._read_profiles))
+            self.call_after_refresh(self._warm_up)
+
+    # Runs -------------------------------------------------------------------------------------------------------
+
+    def _read_profiles(self) -> list[ProfileReading]:
+        """In a worker thread; the import is here because pydantic would delay the first frame."""
+        from core.profile_files import find_profiles, read_profile
+
+        paths = find_profiles(self._profiles_dir) if self._profile_paths is None else self._profile_paths
+        return [read_profile(path, self._overrides) for path in paths]
+
+    def _warm_up(self) -> None:
+        if self._warm is not None:
+            # A daemon: who leaves the picker at once does not wait for an import.
+            threading.Thread(target=self._load, args=(self._warm,), name="warm-up", daemon=True).start()
+
+    @staticmethod
+    def _load(warm: Callable[[], None]) -> None:
+        # If the import fails, the run will say so, in full; here there is nobody to tell.
+        with contextlib.suppress(ImportError, OSError):
+            warm()
+            gc.freeze()  # for the reason given in the dashboard
+
+    def launch(self, profile: Profile, title: str) -> None:
+        """Show the dashboard, which starts the run."""
+        self._dashboard = DashboardScreen(title, partial(self._start_run, profile), list(self._output))
+        self._output.clear()
+        self.push_screen(self._dashboard)
+
+    @on(PickerScreen.Picked)
+    def _picked(self, message: PickerScreen.Picked) -> None:
+        if not isinstance(self.screen, DashboardScreen):
+            self.launch(message.profile, message.path.stem)
+
+    @on(DashboardScreen.ProfilesWanted)
+    def _profiles_wanted(self) -> None:
+        self.switch_screen(PickerScreen(self._read_profiles))
+
+    # What others write to the terminal --------------------------------------------------------------------------
+
+    def take_output(self, lines: list[str]) -> None:
+        """Lines from descriptors 1 and 2; from a thread of the driver."""
+        if self._dashboard is not None:
+            self._dashboard.say(lines)
+        else:
+            self._output.extend(LogLine(time.time(), "info", line) for line in lines)
+
+    def on_print(self, event: events.Print) -> None:
+        """`print`, `warnings` and tqdm, from any thread."""
+        if lines := self._printed.feed(event.text, time.monotonic()):
+            self.take_output(lines)
+
+    # Ends -------------------------------------------------------------------------------------------------------
+
+    async def action_quit(self) -> None:
+        """ctrl+q, wherever it is not bound otherwise: asks while a run is live, like `q`."""
+        if self._dashboard is not None and self.screen is self._dashboard:
+            self._dashboard.action_leave()
+        elif self._dashboard is None or not self._dashboard.run_is_live:
+            self.exit()
+
+    def action_hint(self) -> None:
+        """ctrl+c copies what is selected; many press it to leave, and are told how."""
+        if self.screen.get_selected_text() is not None:
+            self.screen.action_copy_text()
+            return
+        on_run = isinstance(self.screen, DashboardScreen)
+        self.notify("q quits, s stops the run" if on_run else "ctrl+q quits", markup=False, timeout=4)
+
+    def _handle_signals(self) -> None:
+        """The event loop takes them: nothing is drawn or asked from inside a signal handler."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told_to_end, number)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+
+    def _told_to_end(self, number: signal.Signals) -> None:
+        if self.live_run is not None:
+            self.live_run.control.stop_after_batch(f"stopped by {signal.Signals(number).name}")
+        self.exit()
+
+    def _hung_up(self) -> None:
+        """The terminal is gone. The screen goes; the run stays."""
+        self.terminal_lost = True
+        self.exit()

@@ -1,0 +1,82 @@
+"""Every key of the app, in one table: bindings, footer and help are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.binding import Binding, BindingType
+
+Where = Literal["picker", "dashboard", "dialog"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """One thing that a key does. `id` is what a keymap of the user's names it by."""
+
+    id: str
+    where: Where
+    key: str  # as Textual names it; several separated by commas
+    shown: str  # as a person reads it
+    action: str
+    description: str
+    tooltip: str
+    footer: bool = True
+    priority: bool = False  # taken before a text field gets it
+
+
+KEYS: tuple[Key, ...] = (
+    Key("picker.move_up", "picker", "up", "↑", "move(-1)", "Up", "the profile above", footer=False),
+    Key("picker.move_down", "picker", "down", "↓", "move(1)", "Down", "the profile below", footer=False),
+    Key("picker.page_up", "picker", "pageup", "PgUp", "page(-1)", "Page up", "scroll the preview up", footer=False),
+    Key("picker.page_down", "picker", "pagedown", "PgDn", "page(1)", "Page down", "scroll it down", footer=False),
+    Key("picker.launch", "picker", "enter", "⏎", "launch", "Launch", "start the highlighted profile", priority=True),
+    Key("picker.clear", "picker", "escape", "esc", "clear", "Clear filter", "show every profile again"),
+    Key("picker.reload", "picker", "f5", "F5", "reload", "Reload", "read the profile files again"),
+    Key("picker.help", "picker", "f1,question_mark", "F1", "help", "Help", "what the keys do; also ?", priority=True),
+    Key("picker.quit", "picker", "ctrl+q", "^q", "leave", "Quit", "leave reid-tui", priority=True),
+    Key(
+        "run.checkpoint",
+        "dashboard",
+        "c",
+        "c",
+        "checkpoint",
+        "Checkpoint",
+        "save the weights as they are, after the batch in hand",
+    ),
+    Key("run.pause", "dashboard", "p", "p", "pause", "Pause", "hold the run after the batch in hand; again: go on"),
+    Key("run.stop", "dashboard", "s", "s", "stop", "Stop", "end the run after this epoch or now; FINAL is saved"),
+    Key("app.quit", "dashboard", "q,ctrl+q", "q", "leave", "Quit", "leave; asks first while a run is live"),
+    Key("app.help", "dashboard", "question_mark,f1", "?", "help", "Help", "what the keys do"),
+    Key("view.log", "dashboard", "l", "l", "log", "Log", "show or hide the log"),
+    Key("view.log_scale", "dashboard", "y", "y", "log_scale", "Log scale", "logarithmic scale of the loss chart"),
+    Key(
+        "app.profiles", "dashboard", "n,escape", "n", "profiles", "New run", "back to the profiles, once the run ended"
+    ),
+    Key("dialog.cancel", "dialog", "escape", "esc", "dismiss_dialog", "Cancel", "close this and change nothing"),
+)
+
+
+def keys_of(where: Where) -> list[Key]:
+    return [key for key in KEYS if key.where == where]
+
+
+def bindings(where: Where) -> list[BindingType]:
+    """The table's rows as Textual has them. Every alias gets the same id, so that a keymap replaces them together."""
+    return list(_bindings(keys_of(where)))
+
+
+def _bindings(keys: Iterable[Key]) -> Iterable[Binding]:
+    for key in keys:
+        for number, alias in enumerate(key.key.split(",")):
+            yield Binding(
+                alias,
+                key.action,
+                key.description,
+                show=key.footer and number == 0,
+                key_display=key.shown if number == 0 else None,
+                priority=key.priority,
+                tooltip=key.tooltip,
+                id=key.id,
+            )

@@ -1,0 +1,134 @@
+"""Run the app, and see its run to the end once the screen is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from core.events import Alert, CheckpointSaved, Event, RunFinished
+from core.run_state import RunState, fold
+from reid_tui.app import ReidApp, StartRun
+from reid_tui.live_run import LiveRun
+from reid_tui.output import flush
+from reid_tui.terminal import TerminalDriver
+from reid_tui.text import clean, duration, percent, plural
+
+if TYPE_CHECKING:
+    from core.profile import Profile
+
+_ENDS = {"finished": "Finished", "early-stop": "Stopped early", "stopped": "Stopped", "failed": "Failed"}
+
+
+def run_app(
+    *,
+    start_run: StartRun,
+    selected: Profile | None = None,
+    profile_paths: Sequence[Path] | None = None,
+    profiles_dir: Path | None = None,
+    overrides: Sequence[str] = (),
+    warm: Callable[[], None] | None = None,
+) -> int:
+    """Show the app until the person leaves it, wait for the run, and say how it ended.
+
+    Arguments are those of `ReidApp`.
+
+    Returns:
+        The exit code: 0 after a run that finished, stopped early or was stopped, and after none at all; 1 after one
+        that failed, or if the screen itself failed.
+    """
+    app = ReidApp(profile_paths, profiles_dir, overrides, selected, start_run, warm=warm, driver_class=TerminalDriver)
+    app.run()
+    crashed = bool(app.return_code)
+    dashboard = app.dashboard
+    if dashboard is None:
+        gc.unfreeze()
+        return 1 if crashed else 0
+    live, state = dashboard.live, dashboard.state
+    _see_to_the_end(live, state, crashed=crashed, silent=app.terminal_lost)
+    if not app.terminal_lost:
+        for line in summary(state):
+            say(line, sys.stdout)
+    # What stays frozen is not taken down at the end of Python, and torch's libraries complain of leaks.
+    gc.unfreeze()
+    failed = state.finished is None or state.finished.reason == "failed"
+    return 1 if crashed or failed else 0
+
+
+def _see_to_the_end(live: LiveRun, state: RunState, *, crashed: bool, silent: bool) -> None:
+    """Join the thread of the run; signals ask it to stop, they do not tear it down."""
+    with _signals_stop(live, silent=silent):
+        if not silent and state.finished is None:  # the screen has not shown the end
+            if live.control.stopping_after_batch:
+                say("stopping after the batch in hand, and saving FINAL …", sys.stderr)
+            elif crashed:
+                say("The screen has failed; the training goes on. Ctrl-C stops it and saves FINAL.", sys.stderr)
+            else:
+                say("The training goes on. Ctrl-C stops it and saves FINAL.", sys.stderr)
+        elif not silent and not live.join(0.5):
+            say("closing the files of the run …", sys.stderr)
+        ended = False
+        while not ended:
+            ended = live.join(0.2)
+            for event in live.take():
+                fold(state, event)
+                if not silent:
+                    _tell(event)
+
+
+def _tell(event: Event) -> None:
+    """What a person without the screen should still see."""
+    if isinstance(event, CheckpointSaved):
+        say(f"saved {event.path}", sys.stderr)
+    elif isinstance(event, Alert) and event.level != "info":
+        say(f"{event.title}: {event.message}", sys.stderr)
+
+
+@contextlib.contextmanager
+def _signals_stop(live: LiveRun, *, silent: bool) -> Iterator[None]:
+    def stop(number: int, _frame: object) -> None:
+        live.control.stop_after_batch(f"stopped by {signal.Signals(number).name}")
+        if not silent:
+            say("stopping after the batch in hand, and saving FINAL …", sys.stderr)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def summary(state: RunState) -> list[str]:
+    """The last words: why the run ended, how good it became, where its files are."""
+    finished, started, best, baseline = state.finished, state.started, state.best, state.baseline
+    lines = []
+    if finished is not None:
+        lines.append(f"{_end(finished)}: {finished.message}")
+    if best is not None:
+        text = f"best Rank-1 {percent(best.rank1)}, mAP {percent(best.mAP)} at epoch {best.epoch}"
+        if baseline is not None:
+            text += f"; baseline Rank-1 {percent(baseline.rank1)}"
+        lines.append(text + (f"; on {started.validated_on}" if started else ""))
+    if started is not None:
+        lines.append(f"files in {started.folder}")
+    if finished is not None:
+        lines += [f"  {Path(path).name}" for path in finished.checkpoints]
+    return [clean(part) for line in lines for part in line.splitlines()]
+
+
+def _end(finished: RunFinished) -> str:
+    return f"{_ENDS[finished.reason]} after {plural(finished.epoch, 'epoch')}, {duration(finished.seconds)}"
+
+
+def say(line: str, stream: TextIO) -> None:
+    """A line to a terminal that may be gone, or have another encoding."""
+    encoding = stream.encoding or "utf-8"
+    with contextlib.suppress(OSError, ValueError):
+        stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+    flush(stream)

@@ -1,0 +1,113 @@
+"""A run in a thread of this process, and the queue between it and the screen.
+
+The thread only ever appends to the queue and wakes the screen; it never waits for it. The screen empties the queue
+when it is about to draw.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+
+from core.control import RunControl
+from core.errors import ReidError
+from core.events import Alert, CheckpointSaved, EpochFinished, Event, LogLine, RunFinished
+
+Emit = Callable[[Event], None]
+Start = Callable[[Emit, RunControl], None]
+
+
+class LiveRun:
+    """Owns the training thread, its control and the events that nobody has taken yet.
+
+    The thread is no daemon: a checkpoint that is being written is written to its end, whatever happens to the screen.
+
+    Args:
+        start: the whole run; called in the thread with `emit` and the control.
+        on_events: called from that thread when the queue is no longer empty, and not again before `take`.
+        now: the clock for events that are made here.
+    """
+
+    def __init__(self, start: Start, on_events: Callable[[], None], now: Callable[[], float] = time.time) -> None:
+        self.control = RunControl()
+        self._start = start
+        self._on_events = on_events
+        self._now = now
+        self._began = now()
+        self._lock = threading.Lock()
+        self._queue: deque[Event] = deque()
+        self._poked = False
+        self._epoch = 0
+        self._checkpoints: list[str] = []
+        self._finished: RunFinished | None = None
+        self._thread = threading.Thread(target=self._run, name="training", daemon=False)
+
+    def begin(self) -> None:
+        """Start the thread."""
+        self._began = self._now()
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread is at work, be it only with closing its files."""
+        return self._thread.is_alive()
+
+    @property
+    def finished(self) -> RunFinished | None:
+        """The last event of the run, once it was emitted."""
+        return self._finished
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the thread; True if it has ended (or never began)."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def emit(self, event: Event) -> None:
+        """Append an event, from any thread."""
+        with self._lock:
+            self._queue.append(event)
+            poke, self._poked = not self._poked, True
+        match event:
+            case EpochFinished(metrics=metrics):
+                self._epoch = metrics.epoch
+            case CheckpointSaved(path=path):
+                self._checkpoints.append(path)
+            case RunFinished():
+                self._finished = event
+        if poke:
+            self._on_events()
+
+    def take(self) -> list[Event]:
+        """All events since the last call, in order."""
+        with self._lock:
+            events = list(self._queue)
+            self._queue.clear()
+            self._poked = False
+        return events
+
+    def _run(self) -> None:
+        try:
+            self._start(self.emit, self.control)
+        except ReidError as error:
+            self._failed(error.title, error.message)
+        # Whatever ends the thread is shown on the screen: a thread has no terminal to print a traceback to.
+        except BaseException as error:  # noqa: BLE001
+            for line in traceback.format_exc().splitlines():
+                self.emit(LogLine(self._now(), "error", line))
+            self._failed(type(error).__name__, str(error) or "no message; the traceback is in the log")
+        else:
+            if self._finished is None:
+                self._failed("The run ended early", "it did not say why; the log may tell")
+
+    def _failed(self, title: str, message: str) -> None:
+        """Say that the run failed, unless it has said so itself."""
+        now = self._now()
+        if self._finished is None or self._finished.reason != "failed":
+            self.emit(Alert(now, "error", title, message))
+        if self._finished is None:
+            seconds = now - self._began
+            self.emit(RunFinished(now, "failed", f"{title}: {message}", self._epoch, seconds, tuple(self._checkpoints)))

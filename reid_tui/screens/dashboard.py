@@ -1,0 +1,254 @@
+"""The dashboard of one run. It folds events into a `RunState` and hands that to the panels; it asks the run nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import time
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from core.events import Alert, CheckpointSaved, LogLine, RunStarted
+from core.run_state import RunState, fold
+from reid_tui.keys import bindings
+from reid_tui.live_run import LiveRun, Start
+from reid_tui.screens.dialogs import quit_dialog, stop_dialog
+from reid_tui.screens.help import HelpScreen
+from reid_tui.text import clean
+from reid_tui.widgets.curve import Curve, Series
+from reid_tui.widgets.epoch_table import EpochTable
+from reid_tui.widgets.header import HeaderBar
+from reid_tui.widgets.log_pane import LogPane
+from reid_tui.widgets.patience import PatiencePanel
+from reid_tui.widgets.progress import ProgressPanel
+from reid_tui.widgets.status import StatusLine
+
+REDRAW_SECONDS = 0.25
+LOG_ROWS = 34  # from this height on there is room for the log beside everything else
+WHILE_LIVE = {"checkpoint", "pause", "stop"}
+
+
+class DashboardScreen(Screen[None]):
+    """Draws a live run, at most four times a second, and tells it what the keys ask for.
+
+    Args:
+        title: name of the profile, shown until the run says its own.
+        start: the run; see `LiveRun`.
+        output: lines that were written to the terminal before this screen was there.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard")
+    # Textual declares these two as instance attributes.
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-middle"), (110, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-usual"), (LOG_ROWS, "-tall")]  # noqa: RUF012
+    AUTO_FOCUS = ""
+
+    class EventsWaiting(Message):
+        """The run has said something. Posted from its thread."""
+
+    class Finished(Message):
+        """The run has ended; the thread may still be closing its files."""
+
+    class ProfilesWanted(Message):
+        """The person wants to pick another profile, and the run has ended."""
+
+    def __init__(self, title: str, start: Start, output: list[LogLine] | None = None) -> None:
+        super().__init__()
+        self.run_title = title
+        self.state = RunState()
+        self.live = LiveRun(start, self._wake)
+        for line in output or []:
+            fold(self.state, line)
+        self._folding_soon = False
+        self._wishes: dict[str, str] = {}
+        self._log_wanted: bool | None = None  # None: as the height has it
+
+    def compose(self) -> ComposeResult:
+        yield HeaderBar(self.run_title, id="header")
+        yield ProgressPanel(id="progress")
+        with Container(id="body"):
+            with Container(id="charts"):
+                yield Curve("Loss", id="loss")
+                yield Curve("Rank-1 and mAP, %", unit="%", id="ranks")
+            with Container(id="numbers"):
+                yield EpochTable(id="epochs")
+                yield PatiencePanel(id="patience")
+        yield LogPane(id="log")
+        yield StatusLine(id="status")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self._place_log()
+        self._show()
+        self.live.begin()
+
+    # Events -----------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """Called in the thread of the run, at most once between two foldings."""
+        # The event loop may be closed between the check that it is there and its use.
+        with contextlib.suppress(RuntimeError):
+            self.post_message(self.EventsWaiting())
+
+    def say(self, lines: list[str]) -> None:
+        """Lines that others wrote to the terminal; from any thread."""
+        for line in lines:
+            self.live.emit(LogLine(time.time(), "info", line))
+
+    @on(EventsWaiting)
+    def _fold_soon(self) -> None:
+        if not self._folding_soon:
+            self._folding_soon = True
+            self.set_timer(REDRAW_SECONDS, self.fold_now)
+
+    def fold_now(self) -> None:
+        """Take what the run has said, and draw what has changed."""
+        self._folding_soon = False
+        was_finished, alerts, paused = self.state.finished is not None, len(self.state.alerts), self.state.paused
+        for event in self.live.take():
+            fold(self.state, event)
+            if isinstance(event, CheckpointSaved) and self._wishes.pop("checkpoint", ""):
+                self.notify(f"saved {clean(Path(event.path).name)}", markup=False, timeout=4)
+            elif isinstance(event, RunStarted):
+                # Everything is imported and built. Unfrozen, it would be walked by every full collection of the
+                # garbage collector, which stops the screen for a quarter of a second.
+                gc.freeze()
+        if self.state.paused != paused:
+            self._wishes.pop("pause", None)
+        for alert in self.state.alerts[alerts:][-3:]:
+            # A warning is in the status line, its count beside it; a toast would cover the panels for it.
+            if alert.level == "error":
+                self._toast(alert)
+        if self.state.finished is not None and not was_finished:
+            self._wishes.clear()
+            self.refresh_bindings()
+            self.post_message(self.Finished())
+        self._show()
+
+    def _toast(self, alert: Alert) -> None:
+        message = "\n".join(clean(line) for line in alert.message.splitlines()[:6])
+        self.notify(message, title=clean(alert.title), severity="error", timeout=15, markup=False)
+
+    def _show(self) -> None:
+        state = self.state
+        ending = "stop" in self._wishes
+        self.query_one(HeaderBar).show(state, "stopping" if ending else "")
+        self.query_one(ProgressPanel).show(state)
+        self.query_one(EpochTable).show(state)
+        self.query_one(PatiencePanel).show(state)
+        self.query_one(StatusLine).show(state, self._wish())
+        self.query_one(LogPane).show(state)
+        losses = state.losses
+        self.query_one("#loss", Curve).show(
+            Series("total", "tot", losses.x, losses.loss),
+            Series("CE", "CE", losses.x, losses.ce),
+            Series("triplet", "tri", losses.x, losses.triplet),
+        )
+        epochs = [float(row.epoch) for row in state.epochs]
+        self.query_one("#ranks", Curve).show(
+            Series("Rank-1", "R-1", epochs, [row.rank1 for row in state.epochs]),
+            Series("mAP", "mAP", epochs, [row.mAP for row in state.epochs]),
+        )
+
+    def _wish(self) -> str:
+        return next((self._wishes[name] for name in ("stop", "pause", "checkpoint") if name in self._wishes), "")
+
+    # Layout -----------------------------------------------------------------------------------------------------
+
+    def on_resize(self) -> None:
+        self._place_log()
+
+    def _place_log(self) -> None:
+        """Where there is no room for both, the log takes the place of charts and table."""
+        tall = self.app.size.height >= LOG_ROWS
+        shown = tall if self._log_wanted is None else self._log_wanted
+        log, body = self.query_one(LogPane), self.query_one("#body")
+        changed = log.display != shown
+        log.display = shown
+        body.display = tall or not shown
+        if changed and shown:
+            # Its width is known after the layout only.
+            self.call_after_refresh(partial(log.show, self.state))
+
+    # Keys -------------------------------------------------------------------------------------------------------
+
+    @property
+    def run_is_live(self) -> bool:
+        return self.live.alive and self.live.finished is None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in WHILE_LIVE:
+            return self.state.finished is None
+        if action == "profiles":
+            return self.state.finished is not None
+        return True
+
+    def _wished(self, name: str, text: str) -> None:
+        self._wishes[name] = text
+        self._show()
+
+    def action_checkpoint(self) -> None:
+        self.live.control.checkpoint()
+        self._wished("checkpoint", "saving a checkpoint after this batch …")
+
+    def action_pause(self) -> None:
+        control = self.live.control
+        if control.paused:
+            control.resume()
+            self._wished("pause", "going on …")
+        else:
+            control.pause()
+            if control.paused:
+                self._wished("pause", "pausing after this batch …")
+
+    def action_stop(self) -> None:
+        self.app.push_screen(stop_dialog(), self._stop_chosen)
+
+    def _stop_chosen(self, choice: str | None) -> None:
+        if self.state.finished is not None or not choice:
+            return
+        if choice == "epoch":
+            self.live.control.stop_after_epoch()
+            if not self.live.control.stopping_after_batch:
+                self._wished("stop", "■ stopping after this epoch …")
+        else:
+            self.live.control.stop_after_batch()
+            self._wished("stop", "■ stopping after this batch, then saving FINAL …")
+        self._wishes.pop("pause", None)
+
+    def action_log(self) -> None:
+        self._log_wanted = not self.query_one(LogPane).display
+        self._place_log()
+
+    def action_log_scale(self) -> None:
+        chart = self.query_one("#loss", Curve)
+        chart.log_scale = not chart.log_scale
+
+    def action_help(self) -> None:
+        self.app.push_screen(HelpScreen("dashboard"))
+
+    def action_profiles(self) -> None:
+        if self.live.alive:
+            self.notify("the last run is still closing its files", markup=False)
+        else:
+            self.post_message(self.ProfilesWanted())
+
+    def action_leave(self) -> None:
+        if self.run_is_live:
+            self.app.push_screen(quit_dialog(), self._quit_chosen)
+        else:
+            self.app.exit()
+
+    def _quit_chosen(self, choice: str | None) -> None:
+        if choice == "quit":
+            self.live.control.stop_after_batch()
+            self.app.exit()

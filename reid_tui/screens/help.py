@@ -1,0 +1,76 @@
+"""What the keys do, made from the table of keys, and what the signs on the dashboard mean."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from reid_tui.keys import Where, bindings, keys_of
+
+_SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
+    "dashboard": (
+        ("★", "best epoch by Rank-1; the baseline does not compete"),
+        ("R-k", "Rank-k: percent of queries with a right match among the first k"),
+        ("base", "epoch 0: validation before any training"),
+        ("●●○", "patience: epochs without a better Rank-1, of those allowed"),
+    ),
+    "picker": (
+        ("✘", "the profile has problems and cannot be launched"),
+        ("•", "a value that differs from its default"),
+    ),
+}
+
+
+def help_text(where: Where) -> Content:
+    """The lines of the help, one for each key of the table."""
+    keys = keys_of(where)
+    width = max(len(key.shown) for key in keys) + 2
+    names = max(len(key.description) for key in keys) + 2
+    lines = [
+        Content.assemble(
+            (f"{key.shown:>{width}}  ", "bold $accent"), (f"{key.description:<{names}}", "bold"), (key.tooltip, "")
+        )
+        for key in keys
+    ]
+    signs = _SIGNS.get(where, ())
+    wide = max((len(sign) for sign, _ in signs), default=0) + 2
+    lines += [Content(""), *(Content.assemble((f"{sign:>{wide}}  ", "bold $success"), text) for sign, text in signs)]
+    return Content("\n").join(lines)
+
+
+class HelpScreen(ModalScreen[None]):
+    """Closes with escape, `?` or `q`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("dialog"),
+        Binding("question_mark,f1,q,enter", "dismiss_dialog", "Close", show=False),
+    ]
+    DEFAULT_CSS = """
+    HelpScreen {
+        align: center middle;
+        background: $background 60%;
+        & > VerticalScroll {
+            width: 84; max-width: 96%; height: auto; max-height: 96%;
+            border: round $primary; background: $surface; padding: 1 1;
+        }
+    }
+    """
+
+    def __init__(self, where: Where) -> None:
+        super().__init__()
+        self._where = where
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll() as box:
+            box.border_title = Content("Keys")
+            box.border_subtitle = Content("esc closes")
+            yield Static(help_text(self._where))
+
+    def action_dismiss_dialog(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,199 @@
+"""The list of profiles. It reads the files in a worker, off the first frame; its widgets see what was read only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets.option_list import Option
+from textual.worker import Worker, WorkerState
+
+from reid_tui.keys import bindings
+from reid_tui.screens.help import HelpScreen
+from reid_tui.text import clean, short_path
+from reid_tui.widgets.profile_view import entry, matches, preview
+
+if TYPE_CHECKING:
+    from core.profile import Profile
+    from core.profile_files import ProfileReading
+
+Read = Callable[[], "list[ProfileReading]"]
+
+
+class FilterInput(Input):
+    """A text field that leaves `?` to the help; no profile has it in its name."""
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        return key != "question_mark" and super().check_consume_key(key, character)
+
+
+class PickerScreen(Screen[None]):
+    """Type to filter, arrows to move, enter to launch.
+
+    Args:
+        read: finds and reads the profiles; called in a worker thread, and again on reload.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("picker")
+    # Textual declares it as an instance attribute.
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-middle"), (110, "-wide")]  # noqa: RUF012
+    AUTO_FOCUS = "#filter"
+
+    @dataclass
+    class Picked(Message):
+        """A profile without problems is to be launched."""
+
+        profile: Profile
+        path: Path
+
+    @dataclass
+    class ProfilesRead(Message):
+        """Posted from the worker."""
+
+        readings: list[ProfileReading]
+
+    def __init__(self, read: Read) -> None:
+        super().__init__()
+        self._read = read
+        self._readings: list[ProfileReading] = []
+        self._shown: list[ProfileReading] = []
+        self._loaded = False
+
+    def compose(self) -> ComposeResult:
+        title = Content.assemble(("reid-tui", "bold $primary"), ("  pick a profile to train", "$foreground 70%"))
+        yield Static(title, classes="bar")
+        yield FilterInput(placeholder="type to filter", id="filter", classes="panel")
+        with Container(id="pick"):
+            yield OptionList(id="profiles", classes="panel")
+            with VerticalScroll(id="preview", classes="panel", can_focus=False):
+                yield Static(Content.styled("reading …", "$foreground 60%"), id="values")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#filter", Input).border_title = Content("Filter")
+        profiles = self.query_one("#profiles", OptionList)
+        profiles.border_title = Content("Profiles")
+        profiles.can_focus = False  # the text field keeps the focus; the arrows reach the list through the screen
+        self.call_after_refresh(self.action_reload)
+
+    # Reading ----------------------------------------------------------------------------------------------------
+
+    def action_reload(self) -> None:
+        self.run_worker(self._read_all, thread=True, group="profiles", exclusive=True, exit_on_error=False)
+
+    def _read_all(self) -> None:
+        self.post_message(self.ProfilesRead(self._read()))
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR:
+            self._loaded = True
+            self._say(Content.styled(f"The profiles cannot be read: {clean(str(event.worker.error))}", "bold $error"))
+
+    @on(ProfilesRead)
+    def _take(self, message: ProfilesRead) -> None:
+        self._readings, self._loaded = message.readings, True
+        self._fill(self._highlighted_path())
+
+    # The list ---------------------------------------------------------------------------------------------------
+
+    @property
+    def highlighted(self) -> ProfileReading | None:
+        index = self.query_one("#profiles", OptionList).highlighted
+        return self._shown[index] if index is not None and index < len(self._shown) else None
+
+    def _highlighted_path(self) -> Path | None:
+        reading = self.highlighted
+        return reading.path if reading else None
+
+    def _fill(self, keep: Path | None) -> None:
+        """Show the profiles that pass the filter, and highlight the one of this path if it is among them."""
+        words = self.query_one("#filter", Input).value
+        self._shown = [reading for reading in self._readings if matches(reading, words)]
+        profiles = self.query_one("#profiles", OptionList)
+        profiles.set_options(Option(entry(reading)) for reading in self._shown)
+        paths = [reading.path for reading in self._shown]
+        profiles.highlighted = (paths.index(keep) if keep in paths else 0) if paths else None
+        count = f"{len(self._shown)} of {len(self._readings)}" if words else str(len(self._readings))
+        profiles.border_subtitle = Content(count)
+        self._show_preview()
+
+    @on(Input.Changed, "#filter")
+    def _filter(self) -> None:
+        self._fill(self._highlighted_path())
+
+    @on(OptionList.OptionHighlighted)
+    def _show_preview(self) -> None:
+        reading = self.highlighted
+        box = self.query_one("#preview")
+        if reading is not None:
+            box.border_title = Content(clean(reading.path.stem))
+            box.border_subtitle = Content(short_path(reading.path.parent, 44))
+            self._say(preview(reading), values=reading.profile is not None)
+            return
+        box.border_title = box.border_subtitle = None
+        if self._readings:
+            self._say(Content("No profile matches the filter; esc clears it."))
+        elif self._loaded:
+            self._say(
+                Content(
+                    "There are no profiles yet.\n\nPut TOML files into ./profiles or ~/.config/reid-tui/profiles, or "
+                    "name a folder with --profiles; F5 reads them again."
+                )
+            )
+
+    def _say(self, text: Content, *, values: bool = False) -> None:
+        """Values stand one a line, cut where it is narrow; sentences are wrapped."""
+        shown = self.query_one("#values", Static)
+        shown.set_class(values, "values")
+        shown.update(text)
+        self.query_one("#preview").scroll_home(animate=False)
+
+    # Keys -------------------------------------------------------------------------------------------------------
+
+    def action_move(self, by: int) -> None:
+        profiles = self.query_one("#profiles", OptionList)
+        if by < 0:
+            profiles.action_cursor_up()
+        else:
+            profiles.action_cursor_down()
+
+    def action_page(self, by: int) -> None:
+        box = self.query_one("#preview")
+        box.scroll_relative(y=by * max(box.size.height - 1, 1), animate=False)
+
+    def action_clear(self) -> None:
+        self.query_one("#filter", Input).value = ""
+
+    @on(Input.Submitted, "#filter")
+    @on(OptionList.OptionSelected, "#profiles")
+    def action_launch(self) -> None:
+        reading = self.highlighted
+        if reading is None:
+            return
+        if reading.profile is None:
+            problems = "\n".join(clean(problem) for problem in reading.problems)
+            self.notify(
+                problems,
+                title=f"{clean(reading.path.stem)} cannot be launched",
+                severity="error",
+                markup=False,
+                timeout=10,
+            )
+            return
+        self.post_message(self.Picked(reading.profile, reading.path))
+
+    def action_help(self) -> None:
+        self.app.push_screen(HelpScreen("picker"))
+
+    def action_leave(self) -> None:
+        self.app.exit()

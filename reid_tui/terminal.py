@@ -1,0 +1,98 @@
+"""The terminal itself: whether it can show the app, and a driver that keeps it for the app alone.
+
+Textual draws on descriptor 2, which is also where C libraries and child processes print. There is no public way to
+give it another one, so this driver sets private attributes of `LinuxDriver`; they are touched in this file only, and
+the tests in a real pseudo-terminal fail if a new Textual has changed them.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from textual.drivers.linux_driver import LinuxDriver
+
+from reid_tui.output import DescriptorCapture
+
+
+@runtime_checkable
+class OutputSink(Protocol):
+    """An app that wants the lines which others write to descriptors 1 and 2, and knows whether its terminal is gone."""
+
+    terminal_lost: bool
+
+    def take_output(self, lines: list[str]) -> None:
+        """Called from a thread of the driver."""
+
+
+def can_show_app(environ: Mapping[str, str] | None = None) -> tuple[bool, str]:
+    """Whether a full-screen app can run here, and if not, why not."""
+    term = (os.environ if environ is None else environ).get("TERM", "")
+    if term in {"", "dumb", "unknown"}:
+        return False, f"TERM is {term or 'not set'}"
+    for name, stream in (("input", sys.__stdin__), ("output", sys.__stdout__), ("error", sys.__stderr__)):
+        if stream is None or stream.closed or not stream.isatty():
+            return False, f"standard {name} is not a terminal"
+    return True, ""
+
+
+class TerminalFile:
+    """What the driver draws on: UTF-8 whatever the locale says, and deaf to a terminal that is gone."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._waiting: list[str] = []
+        self._lost = False
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def write(self, text: str) -> int:
+        self._waiting.append(text)
+        return len(text)
+
+    def flush(self) -> None:
+        data = "".join(self._waiting).encode(errors="replace")
+        self._waiting.clear()
+        while data and not self._lost:
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except BlockingIOError:
+                select.select([], [self._descriptor], [], 1.0)
+            except OSError:
+                # Nobody is left to see the screen; the run behind it goes on.
+                self._lost = True
+
+
+class TerminalDriver(LinuxDriver):
+    """Textual's driver on its own descriptor, with 1 and 2 led to the log while the screen is up."""
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._terminal = TerminalFile(os.dup(2))
+        self._file = self._terminal  # type: ignore[assignment]
+        self._sink = app if isinstance(app, OutputSink) else None
+        self._capture = DescriptorCapture(self._sink.take_output if self._sink else lambda lines: None)
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        # Asked of the descriptor that is drawn on: 1 is a pipe by now.
+        try:
+            width, height = os.get_terminal_size(self._terminal.fileno())
+        except OSError:
+            return 80, 24
+        return width or 80, height or 24
+
+    def start_application_mode(self) -> None:
+        self._capture.start()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Also called by Textual after a crash, before it prints the traceback to descriptor 2."""
+        super().close()
+        self._capture.stop(terminal_lost=self._sink is not None and self._sink.terminal_lost)

@@ -1,0 +1,78 @@
+"""Text for a screen of fixed cells: foreign text made harmless, numbers aligned and short."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime
+from pathlib import Path
+
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
+    r"|\x1b[\]PX^_].*?(?:\x1b\\|\x07|$)"  # OSC, DCS and other strings
+    r"|\x1b[ -/]*[0-~]?"  # the rest
+)
+# Marks that turn the writing direction round would move the text of other columns.
+_INVISIBLE = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0xFEFF])
+_PICTURES = {code: chr(0x2400 + code) for code in range(32)} | {127: "␡", 9: "    ", 0x2028: "␤", 0x2029: "␤"}
+_CONTROLS = _INVISIBLE | _PICTURES | dict.fromkeys(range(0x80, 0xA0), "�") | dict.fromkeys(range(0xD800, 0xE000), "�")
+
+
+def clean(text: str) -> str:
+    """One line that is safe to draw: escape sequences out, control characters as visible pictures."""
+    return _ESCAPES.sub("", text).translate(_CONTROLS)
+
+
+def percent(share: float) -> str:
+    """0.7143 -> "71.4"; an unknown one is a dash."""
+    return "–" if math.isnan(share) else f"{100 * share:.1f}"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number in about `digits` + 2 cells: 2.31, 0.0142, 1.0e-05, 1.2e+06."""
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else str(value)
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if not -3 <= exponent < 5:
+        return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e+").replace(".0e", "e")
+    return f"{value:.{max(digits - 1 - exponent, 0) if exponent >= 0 else digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """75 -> "1:15", 3675 -> "1:01:15"; an unknown one is a dash."""
+    if not math.isfinite(seconds):
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def speed(images_per_second: float) -> str:
+    """ "1234 img/s"; an unknown one is empty."""
+    if not images_per_second > 0 or math.isinf(images_per_second):
+        return ""
+    return f"{images_per_second:.{0 if images_per_second >= 10 else 1}f} img/s"
+
+
+def clock(time: float) -> str:
+    """Time of day of an event, local: "13:07:42"."""
+    return datetime.fromtimestamp(time).strftime("%H:%M:%S")
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 epoch", "2 epochs"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def short_path(path: str | Path, width: int = 0) -> str:
+    """A path as a person writes it, `~` for home; cut in the middle if it is wider than `width` (0: never)."""
+    text = clean(str(path))
+    home = str(Path.home())
+    if text == home or text.startswith(home + "/"):
+        text = "~" + text[len(home) :]
+    if width and len(text) > width >= 5:
+        head = (width - 1) // 3
+        text = f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+    return text

@@ -1,0 +1,72 @@
+"""The top of the dashboard: which run this is, where it runs, and how it stands."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from core.run_state import RunState
+from reid_tui.text import clean
+from reid_tui.widgets.panel import Panel
+
+_ENDS = {
+    "finished": ("✔ finished", "$success"),
+    "early-stop": ("✔ stopped early", "$success"),
+    "stopped": ("■ stopped", "$warning"),
+    "failed": ("✘ failed", "$error"),
+}
+
+
+def standing(state: RunState, ending: str) -> tuple[str, str]:
+    """How the run stands in a word or two, and the colour of it. `ending` is what the person asked for."""
+    if state.finished is not None:
+        return _ENDS[state.finished.reason]
+    if state.paused:
+        return "❚❚ paused", "$warning"
+    if ending:
+        return "■ stopping", "$warning"
+    if state.started is None or state.progress is None:
+        return "◌ preparing", "$foreground"
+    phases = {"prepare": "◌ preparing", "train": "▶ training", "validate": "▷ validating"}
+    return phases[state.progress.phase], "$primary"
+
+
+class HeaderBar(Panel):
+    """Run and standing in the first line; model, data, device and precision in the second."""
+
+    def __init__(self, profile: str, *, id: str | None = None) -> None:
+        super().__init__(id=id, classes="bar")
+        self._profile = clean(profile)
+        self._state = RunState()
+        self._ending = ""
+
+    def show(self, state: RunState, ending: str) -> None:
+        self._state, self._ending = state, ending
+        self.redraw()
+
+    def lines(self, width: int) -> list[Content]:
+        started = self._state.started
+        word, colour = standing(self._state, self._ending)
+        badge = Content.styled(word, f"bold {colour}")
+        name = clean(started.run) if started else self._profile
+        room = max(width - badge.cell_length - 1, 8)
+        title = Content.assemble(("reid-tui", "bold $primary"), ("  ", ""), (name, "bold")).truncate(
+            room, ellipsis=True
+        )
+        first = Content.assemble(title, " " * max(width - title.cell_length - badge.cell_length, 1), badge)
+        if started is None:
+            return [first, Content.styled("loading the model and the data …", "$foreground 60%")]
+        height, breadth = started.image_size
+        weights = "" if started.pretrained in {"", "none"} else f" ({clean(started.pretrained)})"
+        facts = [
+            f"{clean(started.model)}{weights}",
+            clean(f"{started.dataset} {started.aspect}".strip()),
+            f"{height}×{breadth}",
+            clean(started.precision),
+            clean(started.device),
+        ]
+        if width >= 110:
+            facts += [
+                f"{started.train_images} images of {started.identities} identities",
+                f"batch {started.batch_size}",
+            ]
+        return [first, Content.styled(" · ".join(fact for fact in facts if fact), "$foreground 65%")]

@@ -1,0 +1,135 @@
+"""How far the run and its phase are; after the end, why it ended, what it reached and where its files are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from textual.content import Content
+
+from core.run_state import RunState
+from reid_tui.text import clean, duration, percent, plural, short_path, speed
+from reid_tui.widgets.panel import Panel
+
+_TITLES = {
+    "finished": "Finished",
+    "early-stop": "Stopped early",
+    "stopped": "Stopped",
+    "failed": "Failed",
+}
+MESSAGE_LINES = 4
+
+
+def bar(share: float, width: int, colour: str) -> Content:
+    """A bar of thin line; the part that is done can be told from the rest without colour."""
+    share = min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0
+    halves = int(share * width * 2)
+    done = "━" * (halves // 2) + ("╸" if halves % 2 else "")
+    return Content.assemble((done, colour), ("┄" * (width - len(done)), "$foreground 30%"))
+
+
+@dataclass(frozen=True)
+class _Row:
+    label: str
+    count: str
+    share: float
+    eta: float
+    tail: str
+
+
+class ProgressPanel(Panel):
+    """Two bars, for the run and for the phase in hand."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__("Progress", id=id)
+        self._state = RunState()
+
+    def show(self, state: RunState) -> None:
+        self._state = state
+        finished = state.finished
+        self.set_class(finished is not None, "ended")
+        self.set_class(finished is not None and finished.reason == "failed", "failed")
+        if finished is not None:
+            title = f"{_TITLES[finished.reason]} after {plural(finished.epoch, 'epoch')}, {duration(finished.seconds)}"
+            self.border_title = Content(title)
+        self.redraw()
+
+    def lines(self, width: int) -> list[Content]:
+        return self._ended(width) if self._state.finished is not None else self._under_way(width)
+
+    def _under_way(self, width: int) -> list[Content]:
+        state, started, progress = self._state, self._state.started, self._state.progress
+        epochs = started.epochs if started else 0
+        done = state.epochs[-1].epoch if state.epochs else 0
+        inside = 0.0
+        if progress and progress.phase == "train" and progress.total and progress.epoch > done:
+            inside = progress.done / progress.total
+        current = max(done, progress.epoch if progress else 0)
+        rows = [
+            _Row(
+                "run",
+                f"epoch {current:>{len(str(epochs))}} of {epochs}" if epochs else "",
+                (done + inside) / epochs if epochs else 0.0,
+                state.run_eta,
+                f"{duration(state.epoch_seconds)} an epoch" if math.isfinite(state.epoch_seconds) else "",
+            )
+        ]
+        if progress:
+            unit = {"train": "batch", "validate": "image", "prepare": "image"}[progress.phase]
+            rows.append(
+                _Row(
+                    progress.phase,
+                    f"{unit} {progress.done:>{len(str(progress.total))}} of {progress.total}",
+                    progress.done / progress.total if progress.total else 0.0,
+                    state.phase_eta,
+                    speed(progress.images_per_second),
+                )
+            )
+        else:
+            rows.append(_Row("prepare", "", 0.0, math.nan, ""))
+        return [self._bar_line(row, rows, width) for row in rows]
+
+    def _bar_line(self, row: _Row, rows: list[_Row], width: int) -> Content:
+        label = max(len(each.label) for each in rows)
+        count = max(max(len(each.count) for each in rows), 16 if width >= 70 else 0)
+        tail = max(max(len(each.tail) for each in rows), 13) if width >= 70 else 0
+        eta = f"{duration(row.eta):>7} left" if math.isfinite(row.eta) else " " * 12
+        room = width - label - count - len(eta) - tail - 12 - (2 if tail else 0)
+        if room < 6:  # too narrow for everything: the count gives way
+            count, room = 0, width - label - len(eta) - 10
+        parts: list[tuple[str, str] | Content] = [(f"{row.label:<{label}}  ", "bold")]
+        if count:
+            parts.append((f"{row.count:<{count}}  ", ""))
+        parts.append(bar(row.share, max(room, 3), "$primary"))
+        parts.append((f" {100 * row.share:>3.0f} %  ", ""))
+        parts.append((eta, "$foreground 75%"))
+        if tail:
+            parts.append((f"  {row.tail:>{tail}}", "$foreground 75%"))
+        return Content.assemble(*parts)
+
+    def _ended(self, width: int) -> list[Content]:
+        state = self._state
+        finished, best, baseline = state.finished, state.best, state.baseline
+        if finished is None:
+            return []
+        message = [clean(line) for line in finished.message.splitlines() if line.strip()] or ["no reason given"]
+        if len(message) > MESSAGE_LINES:
+            message = [*message[: MESSAGE_LINES - 1], "… the rest is in the log (l)"]
+        lines = [Content.styled(line, "bold") for line in message]
+        figures = []
+        if best is not None:
+            gain = ""
+            if baseline is not None and not math.isnan(baseline.rank1):
+                gain = f"   baseline {percent(baseline.rank1)} ({100 * (best.rank1 - baseline.rank1):+.1f})"
+            figures.append(f"best Rank-1 {percent(best.rank1)}, mAP {percent(best.mAP)} at epoch {best.epoch}{gain}")
+        elif baseline is not None and not math.isnan(baseline.rank1):
+            figures.append(f"baseline Rank-1 {percent(baseline.rank1)}, mAP {percent(baseline.mAP)}")
+        if figures and state.started:
+            where = f"   on {clean(state.started.validated_on)}"
+            # Where it does not fit, the table and the panel of early stopping still say it.
+            figures[0] += where if len(figures[0]) + len(where) <= width else ""
+        lines += [Content(text) for text in figures]
+        if state.started:
+            folder = short_path(state.started.folder, max(width - 7, 10))
+            lines.append(Content.assemble(("files  ", "$foreground 65%"), folder))
+        return lines

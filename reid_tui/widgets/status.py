@@ -1,0 +1,50 @@
+"""One line above the keys: the one thing that the person should know now, and how many alerts there were."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from core.run_state import RunState
+from reid_tui.text import clean, plural
+from reid_tui.widgets.panel import Panel
+
+ALERT_SECONDS = 60  # an alert gives way to newer lines after this; the count of them stays
+
+
+class StatusLine(Panel):
+    """Shows, in this order: the end, what was asked for and is not done yet, the pause, the newest alert, the log."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, classes="bar")
+        self._state = RunState()
+        self._wish = ""
+
+    def show(self, state: RunState, wish: str) -> None:
+        """Take the state, and what the person asked for ("stopping after this epoch …"; empty: nothing)."""
+        self._state, self._wish = state, wish
+        self.redraw()
+
+    def lines(self, width: int) -> list[Content]:
+        alerts = [alert for alert in self._state.alerts if alert.level != "info"]
+        count = Content.styled(f"  ! {plural(len(alerts), 'alert')}", "bold $warning") if alerts else Content("")
+        text = self._text().truncate(max(width - count.cell_length, 8), ellipsis=True)
+        return [Content.assemble(text, " " * max(width - text.cell_length - count.cell_length, 0), count)]
+
+    def _text(self) -> Content:
+        state = self._state
+        if state.finished is not None:
+            message = clean((state.finished.message.splitlines() or [""])[0])
+            if state.finished.reason == "failed":
+                return Content.styled(f"✘ {message}", "bold $error")
+            return Content.styled(f"{message} · q leaves, n starts another run", "bold")
+        if self._wish:
+            return Content.styled(self._wish, "bold $warning")
+        if state.paused:
+            return Content.styled("❚❚ paused · p goes on", "bold $warning")
+        alert = state.alerts[-1] if state.alerts else None
+        if alert is not None and alert.level != "info" and not state.now - alert.time > ALERT_SECONDS:
+            mark, colour = ("✘", "$error") if alert.level == "error" else ("!", "$warning")
+            return Content.styled(f"{mark} {clean(alert.title)}: {clean(alert.message)}", f"bold {colour}")
+        if state.log:
+            return Content.styled(clean(state.log[-1][2]), "$foreground 65%")
+        return Content("")

@@ -1,0 +1,226 @@
+"""The app in a real pseudo-terminal, its screen read by a terminal emulator."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyte
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROWS, COLUMNS = 140, 140  # so high that the log has room for every line
+ALTERNATE_ON, ALTERNATE_OFF = b"\x1b[?1049h", b"\x1b[?1049l"
+
+PROGRAM = """
+import os, subprocess, sys, threading, time, warnings
+sys.path.insert(0, {root!r})
+from core.profile import Profile
+from reid_tui.launch_app import run_app
+from tests.reid_tui.fake_run import FakeRun
+
+profile = Profile.model_validate({{"data": {{"root": "demo:hands"}}, "model": {{"name": "RN-tiny"}}}})
+
+def noise(epoch, batch):
+    if (epoch, batch) == (1, 2):
+        os.write(1, b"raw bytes to descriptor one\\n")
+        os.write(2, b"\\x1b[2J\\x1b[Hraw bytes to descriptor two\\n")
+        subprocess.run(["sh", "-c", "printf 'printed by a child\\\\n'; printf 'complaint of a child\\\\n' >&2"])
+        print("printed by python")
+        warnings.warn("a warning by python")
+        sys.__stderr__.write("written to the original stream\\n")
+    {more}
+
+def start(profile, emit, control):
+    FakeRun(hook=noise, {run})(emit, control)
+
+sys.exit(run_app(start_run=start, selected=profile))
+"""
+
+
+class Terminal:
+    """A program on a pseudo-terminal, and the screen as a person sees it."""
+
+    def __init__(self, program: str, term: str = "xterm-256color") -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        self.slave = slave
+        self.modes = termios.tcgetattr(slave)
+        self.screen = pyte.Screen(COLUMNS, ROWS)
+        self._stream = pyte.ByteStream(self.screen)
+        self.received = b""
+        environ = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "COLUMNS", "LINES"}}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environ | {"TERM": term},
+            cwd=ROOT,
+            start_new_session=True,
+        )
+
+    def read(self, seconds: float = 0.05) -> None:
+        while select.select([self.master], [], [], seconds)[0]:
+            data = os.read(self.master, 65536)
+            self.received += data
+            # pyte prints the end of sequences with a private prefix that it does not know (the keyboard protocol).
+            self._stream.feed(data.replace(b"\x1b[>25u", b"").replace(b"\x1b[<u", b""))
+            seconds = 0.0
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.screen.display)
+
+    def until(self, true: Callable[[], object], seconds: float = 20.0) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.read()
+            if true():
+                return
+        raise AssertionError(f"it has not become true; the screen is\n{self.text}")
+
+    def press(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    def wait(self, seconds: float = 20.0) -> int:
+        self.until(lambda: self.process.poll() is not None, seconds)
+        self.read(0.2)
+        return self.process.returncode
+
+    @property
+    def restored(self) -> bool:
+        """The modes are as they were, and the alternate screen was left after it was entered."""
+        entered, left = self.received.rfind(ALTERNATE_ON), self.received.rfind(ALTERNATE_OFF)
+        return termios.tcgetattr(self.slave) == self.modes and 0 <= entered < left
+
+    def after_the_screen(self) -> str:
+        return self.received[self.received.rfind(ALTERNATE_OFF) :].decode()
+
+
+@pytest.fixture
+def on_terminal() -> Iterator[Callable[..., Terminal]]:
+    opened: list[Terminal] = []
+
+    def start(run: str = "epochs=2", more: str = "pass", **options: str) -> Terminal:
+        opened.append(Terminal(PROGRAM.format(root=str(ROOT), run=run, more=more), **options))
+        return opened[-1]
+
+    yield start
+    for terminal in opened:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(terminal.process.pid, signal.SIGKILL)
+        terminal.process.wait()
+        os.close(terminal.master)
+        os.close(terminal.slave)
+
+
+SAID = (
+    "raw bytes to descriptor one",
+    "raw bytes to descriptor two",
+    "printed by a child",
+    "complaint of a child",
+    "printed by python",
+    "UserWarning: a warning by python",
+    "written to the original stream",
+)
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "screen", "vt100"])
+def test_what_others_write_ends_in_the_log_and_not_on_the_screen(
+    on_terminal: Callable[..., Terminal], term: str
+) -> None:
+    terminal = on_terminal("epochs=2, pace=0.05", term=term)
+    terminal.until(lambda: "all 2 epochs are done" in terminal.text)
+    terminal.press("l")  # hides the log, so that it can be compared with the screen without it
+    terminal.until(lambda: "╭─ Log" not in terminal.text)
+    terminal.press("l")
+    terminal.until(lambda: "╭─ Log" in terminal.text)
+    terminal.until(lambda: SAID[0] in terminal.text)
+    rows = terminal.screen.display
+    top = next(index for index, row in enumerate(rows) if "╭─ Log" in row)
+    assert not any(text in row for row in rows[:top] for text in SAID)
+    # Every frame is whole: nothing has scrolled, and no row was written over.
+    assert rows[0].startswith("  reid-tui")
+    assert rows[2].startswith("╭─ Finished")
+    assert rows[2].rstrip().endswith("╮")
+    assert "Quit" in rows[-1]
+    missing = [text for text in SAID if text not in "\n".join(rows[top:])]
+    assert not missing, terminal.text
+    terminal.press("q")
+    assert terminal.wait() == 0
+    assert terminal.restored
+    after = terminal.after_the_screen()
+    assert "Finished after 2 epochs" in after
+    assert "files in /data/runs/" in after
+    assert "best Rank-1" in after
+    assert "_FINAL.pth" in after
+
+
+def test_quitting_a_live_run_says_what_is_saved_and_waits_for_it(on_terminal: Callable[..., Terminal]) -> None:
+    terminal = on_terminal("epochs=1000, pace=0.02, batches=50", more="time.sleep(0.6)")
+    terminal.until(lambda: "training" in terminal.text and "batch" in terminal.text)
+    terminal.press("q")
+    terminal.until(lambda: "Stop and quit" in terminal.text)
+    terminal.press("q")
+    assert terminal.wait() == 0
+    assert terminal.restored
+    after = terminal.after_the_screen()
+    assert "stopping after the batch in hand, and saving FINAL" in after
+    assert "Stopped after 0 epochs" in after
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_and_gives_the_terminal_back(
+    on_terminal: Callable[..., Terminal], number: signal.Signals
+) -> None:
+    terminal = on_terminal("epochs=1000, pace=0.02")
+    terminal.until(lambda: "training" in terminal.text)
+    terminal.process.send_signal(number)
+    assert terminal.wait() == 0
+    assert terminal.restored
+    assert f"stopped by {number.name}" in terminal.after_the_screen()
+
+
+def test_the_run_goes_on_when_the_terminal_is_gone(on_terminal: Callable[..., Terminal], tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    more = f"epoch == 3 and (print('to nobody', flush=True), os.write(1, b'x'), open({str(mark)!r}, 'w').close())"
+    terminal = on_terminal("epochs=4, pace=0.1", more=more)
+    terminal.until(lambda: "training" in terminal.text)
+    terminal.process.send_signal(signal.SIGHUP)
+    assert terminal.wait() == 0
+    assert mark.exists()
+    assert terminal.after_the_screen().count("\n") == 0
+
+
+def test_a_failed_run_gives_exit_code_one(on_terminal: Callable[..., Terminal]) -> None:
+    terminal = on_terminal(more="epoch == 2 and 1 / 0")
+    terminal.until(lambda: "✘ failed" in terminal.text)
+    assert "ZeroDivisionError" in terminal.text
+    terminal.press("q")
+    assert terminal.wait() == 1
+    assert "ZeroDivisionError: division by zero" in terminal.after_the_screen()
+
+
+def test_a_crash_of_the_screen_prints_its_traceback_and_lets_the_run_go_on(
+    on_terminal: Callable[..., Terminal],
+) -> None:
+    more = "epoch == 2 and batch == 1 and setattr(__import__('reid_tui.widgets.status').widgets.status, 'clean', None)"
+    terminal = on_terminal("epochs=3, pace=0.1", more=more)
+    assert terminal.wait() == 1
+    assert terminal.restored
+    after = terminal.after_the_screen()
+    assert "TypeError" in after
+    assert "The screen has failed; the training goes on" in after
+    assert "Finished after 3 epochs" in after

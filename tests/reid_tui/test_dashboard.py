@@ -1,0 +1,348 @@
+"""The dashboard, driven by keys: what it shows of a run, and what it tells the run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import OptionList
+
+from core.control import RunControl
+from core.errors import WeightsError
+from core.events import Alert, Event, LogLine
+from core.profile import Profile
+from reid_tui.app import ReidApp
+from reid_tui.keys import KEYS, bindings, keys_of
+from reid_tui.screens.dashboard import DashboardScreen
+from reid_tui.screens.dialogs import ChoiceDialog
+from reid_tui.screens.help import HelpScreen, help_text
+from reid_tui.screens.picker import PickerScreen
+from reid_tui.widgets.curve import Curve
+from reid_tui.widgets.epoch_table import EpochTable, columns_for
+from reid_tui.widgets.log_pane import LogPane
+from reid_tui.widgets.patience import pips
+from reid_tui.widgets.progress import bar
+from tests.reid_tui.conftest import OpenApp, screen_text, until
+from tests.reid_tui.fake_run import FOLDER, FakeRun
+
+LONG = {"epochs": 1000, "batches": 20, "pace": 0.002, "patience": 0}
+
+
+def board(app: ReidApp) -> DashboardScreen:
+    assert app.dashboard is not None
+    return app.dashboard
+
+
+async def started(app: ReidApp, pilot: Pilot[None]) -> None:
+    await until(pilot, lambda: app.dashboard is not None and board(app).state.losses.x)
+
+
+async def ended(app: ReidApp, pilot: Pilot[None]) -> None:
+    await until(pilot, lambda: app.dashboard is not None and board(app).state.finished is not None)
+    await pilot.pause()
+
+
+async def test_a_run_is_shown_to_its_end_and_the_screen_stays(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(epochs=3), selected=profile, size=(120, 40)) as (app, pilot):
+        await ended(app, pilot)
+        text = screen_text(app)
+        for part in (
+            "Finished after 3 epochs",
+            "all 3 epochs are done",
+            "ViT-B-16 (openai)",
+            "NVIDIA H100",
+            "bf16",
+            "on query0/gallery0 (test split)",
+            "baseline 38.2",
+            FOLDER,
+            "✔ finished",
+            "q leaves",
+        ):
+            assert part in text, part
+        assert app.is_running
+        await pilot.press("q")  # without a question
+        await until(pilot, lambda: not app.is_running)
+
+
+async def test_the_table_has_a_row_per_epoch_and_stars_the_best(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(epochs=6, peak=3), selected=profile, size=(120, 40)) as (app, pilot):
+        await ended(app, pilot)
+        table, state = board(app).query_one(EpochTable), board(app).state
+        assert table.cell_text(-1).split()[:6] == ["Epoch", "R-1", "R-5", "R-10", "mAP", "loss"]
+        assert table.cell_text(0).split()[:3] == ["baseline", "38.2", "54.2"]
+        assert [row.epoch for row in state.epochs] == list(range(len(state.epochs)))
+        starred = [row for row in range(len(state.epochs)) if "★" in table.cell_text(row)]
+        assert state.best is not None
+        assert starred == [state.best.epoch]
+        assert f"{100 * state.best.rank1:.1f}" in table.cell_text(starred[0])
+
+
+async def test_the_newest_epoch_stays_in_sight_until_the_person_scrolls(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG | {"batches": 1}), selected=profile) as (app, pilot):
+        await until(pilot, lambda: len(board(app).state.epochs) > 30)
+        table = board(app).query_one(EpochTable)
+        await pilot.pause(0.1)
+        assert table.scroll_offset.y == table.max_scroll_y > 0
+        table.focus()
+        await pilot.press("home")
+        known = len(board(app).state.epochs)
+        await until(pilot, lambda: len(board(app).state.epochs) > known + 5)
+        assert table.scroll_offset.y == 0
+
+
+@pytest.mark.parametrize("width", [20, 38, 60, 100, 200])
+def test_columns_never_ask_for_more_than_there_is(width: int) -> None:
+    columns = columns_for(width)
+    gap = 2 if width >= 60 else 1
+    assert columns[0].title == "Epoch"
+    assert len(columns) == 1 or 1 + sum(column.width + gap for column in columns) <= width
+    if width >= 38:
+        assert [column.title for column in columns][:6] == ["Epoch", "R-1", "R-5", "R-10", "mAP", "loss"]
+
+
+async def test_checkpoint(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG | {"pace": 0.3}), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press("c")
+        assert "saving a checkpoint" in screen_text(app)
+        await until(pilot, lambda: any("asked for" in text for _, _, text in board(app).state.log))
+        await until(pilot, lambda: "saving a checkpoint" not in screen_text(app))
+        assert "saved hands_ViT-B-16_LAST.pth" in [note.message for note in app._notifications]
+
+
+async def test_pause_holds_the_run_and_a_second_one_goes_on(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG | {"pace": 0.3}), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press("p")
+        assert "pausing after this batch" in screen_text(app)
+        await until(pilot, lambda: board(app).state.paused)
+        await until(pilot, lambda: "❚❚ paused" in screen_text(app))
+        points = len(board(app).state.losses.x)
+        await pilot.pause(0.3)
+        assert len(board(app).state.losses.x) == points
+        await pilot.press("p")
+        await until(pilot, lambda: len(board(app).state.losses.x) > points)
+        assert "❚❚ paused" not in screen_text(app)
+
+
+async def test_stop_after_this_epoch(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG | {"batches": 400}), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press("s")
+        assert isinstance(app.screen, ChoiceDialog)
+        await pilot.press("enter")  # the first choice
+        assert board(app).live.control.stopping_after_epoch
+        await pilot.pause()
+        assert "stopping after this epoch" in screen_text(app)
+        await ended(app, pilot)
+        state = board(app).state
+        assert state.finished is not None
+        assert state.finished.reason == "stopped"
+        assert state.finished.epoch == state.epochs[-1].epoch
+        assert "■ stopped" in screen_text(app)
+
+
+async def test_stop_now(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG | {"batches": 100_000}), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press("s", "n")
+        assert board(app).live.control.stopping_after_batch
+        await ended(app, pilot)
+        assert board(app).state.epochs[-1].epoch == 0
+        assert any(saved.kind == "FINAL" for saved in board(app).state.checkpoints)
+
+
+@pytest.mark.parametrize("keys", [("escape",), ("c",), ("down", "down", "enter")])
+async def test_stop_can_be_cancelled(open_app: OpenApp, profile: Profile, keys: tuple[str, ...]) -> None:
+    async with open_app(FakeRun(**LONG), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press("s", *keys)
+        await pilot.pause()
+        assert app.screen is app.dashboard
+        control = board(app).live.control
+        assert not control.stopping_after_batch
+        assert not control.stopping_after_epoch
+        assert not control.take_checkpoint()  # `c` was the dialog's
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+q"])
+async def test_quit_asks_while_a_run_is_live(open_app: OpenApp, profile: Profile, key: str) -> None:
+    async with open_app(FakeRun(**LONG), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press(key)
+        assert isinstance(app.screen, ChoiceDialog)
+        await pilot.press("s")
+        assert app.screen is app.dashboard
+        assert not board(app).live.control.stopping_after_batch
+        await pilot.press(key, "q")
+        await until(pilot, lambda: not app.is_running)
+        assert board(app).live.control.stopping_after_batch
+        assert board(app).live.join(10)
+
+
+async def test_the_dialog_says_what_its_choices_do(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press("s")
+        choices = app.screen.query_one(OptionList)
+        assert [str(choices.get_option_at_index(index).prompt).split("\n")[0].split() for index in range(3)] == [
+            ["e", "After", "this", "epoch"],
+            ["n", "Now"],
+            ["c", "Cancel"],
+        ]
+
+
+async def test_log_and_log_scale(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        log, chart = board(app).query_one(LogPane), board(app).query_one("#loss", Curve)
+        assert not log.display
+        await pilot.press("l")
+        await until(pilot, lambda: log.display and any("reading 502 images" in strip.text for strip in log.lines))
+        await until(pilot, lambda: "╭─ Log" in screen_text(app))
+        await pilot.press("l", "y")
+        await pilot.pause()
+        assert not log.display
+        assert chart.log_scale
+        assert "Loss (log)" in screen_text(app)
+
+
+async def test_ctrl_c_says_how_to_quit_and_stops_nothing(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press("ctrl+c")
+        assert "q quits, s stops the run" in [note.message for note in app._notifications]
+        assert app.is_running
+        assert not board(app).live.control.stopping_after_batch
+
+
+async def test_after_the_end_another_run_can_be_picked(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(epochs=1), selected=profile) as (app, pilot):
+        await ended(app, pilot)
+        first = board(app)
+        await until(pilot, lambda: not first.live.alive)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen) and app.screen.highlighted)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.dashboard is not first)
+        await ended(app, pilot)
+
+
+async def test_keys_for_a_live_run_do_nothing_after_its_end(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(epochs=1), selected=profile) as (app, pilot):
+        await ended(app, pilot)
+        await pilot.press("s", "p", "c")
+        assert app.screen is app.dashboard
+        shown = {binding.binding.action for binding in app.screen.active_bindings.values()}
+        assert not shown & {"checkpoint", "pause", "stop"}
+        assert "profiles" in shown
+
+
+async def test_a_failure_is_shown_with_its_way_out(open_app: OpenApp, profile: Profile) -> None:
+    def run(emit: Callable[[Event], None], control: RunControl) -> None:
+        raise WeightsError("Weights do not fit", "ViT-B-16 [openai] needs QuickGELU\nset model.quick_gelu")
+
+    async with open_app(run, selected=profile, size=(120, 40)) as (app, pilot):
+        await ended(app, pilot)
+        text = screen_text(app)
+        assert "✘ failed" in text
+        assert "ViT-B-16 [openai] needs QuickGELU" in text
+        assert "set model.quick_gelu" in text
+
+
+async def test_foreign_text_is_neither_markup_nor_control(open_app: OpenApp, profile: Profile) -> None:
+    def run(emit: Callable[[Event], None], control: RunControl) -> None:
+        emit(LogLine(time.time(), "info", "[bold]not markup[/nothing] \x1b[31mred\x1b[0m \x07bell"))
+        emit(Alert(time.time(), "warning", "[odd] title", "a \x1b]0;title\x07 b [/]"))
+        FakeRun(epochs=1, name="run [1] \x1b[2J")(emit, control)
+
+    async with open_app(run, selected=profile, size=(140, 70)) as (app, pilot):
+        await ended(app, pilot)
+        text = screen_text(app)
+        log = "\n".join(strip.text for strip in board(app).query_one(LogPane).lines)
+        assert "[bold]not markup[/nothing] red ␇bell" in log
+        assert "[odd] title: a  b [/]" in log
+        assert "\x1b" not in log
+        assert "run [1]" in text
+        assert "\x1b" not in text
+
+
+def test_help_has_every_key_of_the_table_and_every_key_is_bound() -> None:
+    for where in ("picker", "dashboard"):
+        text = help_text(where).plain
+        for key in keys_of(where):
+            assert key.tooltip in text
+    assert [key.id for key in KEYS] == list(dict.fromkeys(key.id for key in KEYS))
+    for screen, where in ((DashboardScreen, "dashboard"), (PickerScreen, "picker")):
+        assert bindings(where) == screen.BINDINGS
+        for key in keys_of(where):
+            assert hasattr(screen, f"action_{key.action.partition('(')[0]}")
+
+
+async def test_help_opens_and_closes(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG), selected=profile) as (app, pilot):
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        await pilot.press("q")
+        assert app.screen is app.dashboard
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 20), (200, 60), (20, 6), (300, 80), (70, 12)])
+async def test_every_size_can_be_drawn_while_it_runs_and_after(
+    open_app: OpenApp, profile: Profile, size: tuple[int, int]
+) -> None:
+    async with open_app(FakeRun(epochs=8), selected=profile, size=size) as (app, pilot):
+        await ended(app, pilot)
+        rows = screen_text(app).splitlines()
+        assert len(rows) == size[1]
+        if size[0] >= 40 and size[1] >= 20:
+            text = "\n".join(rows)
+            for part in ("Finished", "Epochs", "R-1", "Early stopping", "★"):
+                assert part in text, part
+        if size[0] >= 80:
+            assert "Loss" in "\n".join(rows)
+            assert "Rank-1 and mAP" in "\n".join(rows)
+
+
+async def test_the_layout_follows_the_terminal(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG), selected=profile, size=(160, 50)) as (app, pilot):
+        await started(app, pilot)
+        log, charts = board(app).query_one(LogPane), board(app).query_one("#charts")
+        assert log.display
+        loss, ranks = board(app).query_one("#loss"), board(app).query_one("#ranks")
+        assert loss.region.y == ranks.region.y
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: not log.display)
+        assert loss.region.x == ranks.region.x
+        await pilot.resize_terminal(40, 20)
+        await until(pilot, lambda: not charts.display)
+
+
+async def test_nothing_is_drawn_while_nothing_changes(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG), selected=profile, size=(120, 40)) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press("p")
+        await until(pilot, lambda: board(app).state.paused and "❚❚ paused" in screen_text(app))
+        await pilot.pause(0.3)
+        drawn: list[str] = []
+        for panel in board(app).query(".panel, .bar"):
+            original = panel.refresh
+
+            def refresh(*args: object, original: Callable[..., object] = original, **options: object) -> object:
+                drawn.append("refresh")
+                return original(*args, **options)
+
+            panel.refresh = refresh  # type: ignore[method-assign, assignment]
+        for _ in range(5):
+            board(app).fold_now()
+        assert drawn == []
+
+
+def test_pips_and_bars_can_be_read_without_colour() -> None:
+    assert pips(2, 3) == "●●○"
+    assert pips(5, 3) == "●●●"
+    assert pips(2, 60) == ""
+    assert bar(0.5, 8, "$primary").plain == "━━━━┄┄┄┄"
+    assert bar(float("nan"), 4, "$primary").plain == "┄┄┄┄"
