@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, cast
 
@@ -199,7 +199,7 @@ def _create(architecture: Architecture, image_size: tuple[int, int], weights: We
     open_clip = import_open_clip()
     preprocess = {"mean": weights.mean, "std": weights.std} if weights else None
     try:
-        with _without_line("No pretrained weights loaded") if weights else nullcontext():
+        with _without_line("No pretrained weights loaded"):
             clip = open_clip.create_model(
                 architecture.name,
                 precision="fp32",
@@ -217,7 +217,7 @@ def _create(architecture: Architecture, image_size: tuple[int, int], weights: We
 
 @contextmanager
 def _without_line(start: str) -> Iterator[None]:
-    """Keep one line of open_clip's out of the log: it does not know that the weights come after it."""
+    """Keep one line of open_clip's out of the log: weights come after it, or the profile has asked for none."""
 
     def keep(record: logging.LogRecord) -> bool:
         return not record.getMessage().startswith(start)

@@ -24,11 +24,19 @@ DEMO_ROOT = "demo:hands"
 
 @dataclass(frozen=True)
 class ProfileReading:
-    """A profile file as it was read: `profile` is there only where `problems` is empty."""
+    """A profile file as it was read.
+
+    `profile` is there where the values are sound; a folder or a file that it names may still be missing.
+    """
 
     path: Path
     profile: Profile | None
     problems: tuple[str, ...]
+
+    @property
+    def launchable(self) -> Profile | None:
+        """The profile, if there is nothing wrong with it."""
+        return None if self.problems else self.profile
 
 
 def builtin_profiles() -> Path:
@@ -105,7 +113,7 @@ def read_profile(path: Path, overrides: Sequence[str] = (), *, check_folders: bo
         return ProfileReading(path, None, tuple(problems))
     if check_folders:
         problems += [f"{_place(key, path, lines)}: {key}: {text}" for key, text in _missing(profile)]
-    return ProfileReading(path, None if problems else profile, tuple(problems))
+    return ProfileReading(path, profile, tuple(problems))
 
 
 def load_profile(path: Path, overrides: Sequence[str] = (), *, check_folders: bool = True) -> Profile:
@@ -115,9 +123,9 @@ def load_profile(path: Path, overrides: Sequence[str] = (), *, check_folders: bo
         ProfileError: with every problem that was found.
     """
     reading = read_profile(path, overrides, check_folders=check_folders)
-    if reading.profile is None:
+    if reading.launchable is None:
         raise ProfileError(str(path), list(reading.problems))
-    return reading.profile
+    return reading.launchable
 
 
 def write_profile(profile: Profile) -> str:

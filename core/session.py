@@ -33,7 +33,7 @@ def run_profile(profile: Profile, listen: Listener, control: RunControl) -> RunF
     """
     began = time.monotonic()
     try:
-        folder = make_run_folder(expand(profile.run.dir), run_folder_name(profile, datetime.now()))
+        folder = make_run_folder(expand(profile.run.dir).resolve(), run_folder_name(profile, datetime.now()))
         atomic_write(folder / "profile.toml", lambda file: _write(file, write_profile(profile)))
         recorder = Recorder(folder)
     except (ReidError, OSError) as error:

@@ -52,7 +52,7 @@ class Trainer:
 
     Args:
         profile: what to train.
-        folder: the run folder; it exists. Checkpoints go to `checkpoints/` in it.
+        folder: the run folder, absolute; it exists. Checkpoints go to `checkpoints/` in it.
         emit: gets every event, on the thread that calls `run`.
         control: looked at once per batch.
     """
@@ -135,7 +135,7 @@ class Trainer:
             time=time.time(),
             run=self.folder.name,
             name=profile.run.name,
-            folder=str(self.folder.resolve()),
+            folder=str(self.folder),
             model=self.model.open_clip_name,
             pretrained=profile.model.pretrained,
             dataset=profile.data.dataset,

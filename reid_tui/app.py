@@ -107,7 +107,8 @@ class ReidApp(App[None]):
         from core.profile_files import find_profiles, read_profile
 
         paths = find_profiles(self._profiles_dir) if self._profile_paths is None else self._profile_paths
-        return [read_profile(path, self._overrides) for path in paths]
+        readings = [read_profile(path, self._overrides) for path in paths]
+        return sorted(readings, key=lambda reading: bool(reading.problems))  # those that can be launched come first
 
     def _warm_up(self) -> None:
         if self._warm is not None:

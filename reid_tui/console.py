@@ -111,8 +111,8 @@ class _Printer:
 def epoch_table(state: RunState) -> Table:
     """The epochs of a run, the best one marked; 80 columns are enough for it."""
     on = f"; Rank-k and mAP on {state.started.validated_on}" if state.started else ""
-    table = Table(title=Text(f"Epochs{on}"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    for name in ("epoch", "R-1", "R-5", "R-10", "mAP", "mINP", "loss", "CE", "triplet", "train R-1", "img/s"):
+    table = Table(title=Text(f"Epochs{on}"), title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False)
+    for name in ("epoch", "R-1", "R-5", "R-10", "mAP", "mINP", "loss", "CE", "triplet", "train", "img/s"):
         table.add_column(name, justify="right", no_wrap=True)
     best = state.best.epoch if state.best else -1
     for row in state.epochs:

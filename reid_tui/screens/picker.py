@@ -138,7 +138,7 @@ class PickerScreen(Screen[None]):
         if reading is not None:
             box.border_title = Content(clean(reading.path.stem))
             box.border_subtitle = Content(short_path(reading.path.parent, 44))
-            self._say(preview(reading), values=reading.profile is not None)
+            self._say(preview(reading), values=reading.launchable is not None)
             return
         box.border_title = box.border_subtitle = None
         if self._readings:
@@ -180,7 +180,7 @@ class PickerScreen(Screen[None]):
         reading = self.highlighted
         if reading is None:
             return
-        if reading.profile is None:
+        if reading.launchable is None:
             problems = "\n".join(clean(problem) for problem in reading.problems)
             self.notify(
                 problems,
@@ -190,7 +190,7 @@ class PickerScreen(Screen[None]):
                 timeout=10,
             )
             return
-        self.post_message(self.Picked(reading.profile, reading.path))
+        self.post_message(self.Picked(reading.launchable, reading.path))
 
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen("picker"))

@@ -22,14 +22,13 @@ def _facts(profile: Profile) -> list[str]:
 
 
 def entry(reading: ProfileReading) -> Content:
-    """Two lines of the list: the name; model, data and epochs, or how many problems there are."""
-    name = clean(reading.path.stem)
-    if reading.profile is None:
-        return Content.assemble(
-            ("✘ ", "bold $error"), (name, "bold"), ("\n  ", ""), (plural(len(reading.problems), "problem"), "$error")
-        )
-    facts = " · ".join(clean(fact) for fact in _facts(reading.profile))
-    return Content.assemble(("  ", ""), (name, "bold"), ("\n  ", ""), (facts, "$foreground 65%"))
+    """Two lines of the list: the name; how many problems there are, model, data and epochs."""
+    facts = [(clean(fact), "$foreground 65%") for fact in (_facts(reading.profile) if reading.profile else [])]
+    if reading.problems:
+        facts.insert(0, (plural(len(reading.problems), "problem"), "$error"))
+    second = [part for fact in facts for part in ((" · ", "$foreground 65%"), fact)][1:]
+    mark = ("✘ ", "bold $error") if reading.problems else ("  ", "")
+    return Content.assemble(mark, (clean(reading.path.stem), "bold"), ("\n  ", ""), *second)
 
 
 def matches(reading: ProfileReading, words: str) -> bool:
@@ -61,17 +60,18 @@ def _value(value: Any) -> str:
 
 
 def preview(reading: ProfileReading) -> Content:
-    """Every resolved value, those that differ from their default marked; or every problem."""
+    """Every problem; then every resolved value, those that differ from their default marked."""
+    lines = []
+    if reading.problems:
+        lines += [Content.styled("✘ cannot be launched", "bold $error"), Content("")]
+    for problem in reading.problems:
+        # The panel says which folder it is.
+        text = problem.replace(str(reading.path), reading.path.name)
+        lines += [Content.assemble(("• ", "$error"), clean(text)), Content("")]
     if reading.profile is None:
-        lines = [Content.styled("✘ cannot be launched", "bold $error"), Content("")]
-        for problem in reading.problems:
-            # The panel says which folder it is.
-            text = problem.replace(str(reading.path), reading.path.name)
-            lines += [Content.assemble(("• ", "$error"), clean(text)), Content("")]
         return Content("\n").join(lines)
     tables, defaults = reading.profile.tables(), _defaults(reading.profile)
     width = max(len(key) for table in tables.values() for key in table) + 2
-    lines = []
     for name, table in tables.items():
         lines.append(Content.styled(f"[{name}]", "bold $primary"))
         for key, value in table.items():

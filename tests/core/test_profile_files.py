@@ -99,10 +99,11 @@ def test_folders_of_the_splits_must_exist(profile_file, tmp_path):
     (tmp_path / "set" / "train").mkdir(parents=True)
     (tmp_path / "set" / "query3").mkdir()
     text = MINIMAL.replace("demo:hands", str(tmp_path / "set")) + "[validate]\n"
-    [problem] = read_profile(profile_file(text + "splits = [3]")).problems
-    assert "has no folder gallery3" in problem
-    assert read_profile(profile_file(text + "on = 'held-out'")).profile is not None
-    assert read_profile(profile_file(text + "splits = [3]"), check_folders=False).profile is not None
+    reading = read_profile(profile_file(text + "splits = [3]"))
+    assert "has no folder gallery3" in reading.problems[0]
+    assert reading.profile is not None and reading.launchable is None
+    assert read_profile(profile_file(text + "on = 'held-out'")).launchable is not None
+    assert read_profile(profile_file(text + "splits = [3]"), check_folders=False).launchable is not None
 
 
 def test_overrides(profile_file):
