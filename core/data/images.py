@@ -1,0 +1,156 @@
+"""One image file in, one array of the wanted size out, or an error that names the file: never half an image."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+
+from core.errors import DataError
+
+Pixels = NDArray[np.uint8]
+
+# What Pillow's decoders are known to raise on a damaged file, besides OSError.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+
+# EXIF orientation to what turns the stored image upright (Exif 2.32, tag 0x0112).
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SWAPS_AXES = {5, 6, 7, 8}
+
+# JPEGs are decoded at 1/2, 1/4 or 1/8 scale as long as this many times the target is left: the decoder's own
+# reduction is a box filter, and at twice the target what it costs cannot be seen (mean difference below 1/255).
+_DRAFT_MARGIN = 2
+
+
+def read_image(path: Path, size: tuple[int, int]) -> Pixels:
+    """Read an image, turn it upright and squash it to `size`; nothing is cropped.
+
+    Bilinear with antialiasing. Of an animation the first frame is taken. Transparent pixels are laid over black, the
+    colour that cut-out re-identification images and padding have; what a file hides under them is not seen.
+    16-bit and 32-bit greys are taken as 0..65535, floating-point greys as 0..1 or, where one is larger, 0..255.
+
+    Args:
+        path: any file that Pillow reads, in any mode.
+        size: (height, width) in pixels.
+
+    Returns:
+        uint8 array of shape (height, width, 3), RGB.
+
+    Raises:
+        DataError: the file is gone, may not be read, is empty, damaged, cut short, too large, or no image.
+    """
+    # Scripts set this switch for the whole program, and half images, grey from the middle down, are what it gives.
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # opening a named pipe would wait for ever
+            raise unreadable(path, "is a folder or a device, not a file", "move it away")
+        with path.open("rb") as file:
+            return _decode(path, file, size)
+    except FileNotFoundError as error:
+        raise unreadable(path, "is not there (any more)", "put it back, or start again without it") from error
+    except PermissionError as error:
+        raise unreadable(path, "may not be read by this user", "change its permissions (chmod u+r)") from error
+    except UnidentifiedImageError as error:
+        problem = "is no image that Pillow knows, or its beginning is damaged"
+        raise unreadable(path, problem, "replace it or move it away") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
+        problem = f"has too many pixels to be read safely ({error or 'out of memory'})"
+        raise unreadable(path, problem, "scale it down") from error
+    except _DAMAGE as error:
+        raise unreadable(path, f"is damaged or cut short ({error})", "replace it or move it away") from error
+
+
+def unreadable(path: Path, problem: str, way_out: str) -> DataError:
+    """The error for one image file."""
+    return DataError("Image cannot be read", f"{shown(path)} {problem}; {way_out}")
+
+
+def shown(name: Path | str) -> str:
+    """A file name that can be printed on any terminal: control characters and undecodable bytes escaped."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(name))
+
+
+def _decode(path: Path, file: BinaryIO, size: tuple[int, int]) -> Pixels:
+    if not file.read(1):
+        raise unreadable(path, "is empty (0 bytes)", "replace it or delete it")
+    file.seek(0)
+    height, width = size
+    with Image.open(file) as image:
+        if image.format in {"JPEG", "MPO"}:
+            if _ends_in_zeros(file):
+                raise unreadable(path, "ends in zeros, as an interrupted copy does", "copy it again")
+            stored = (height, width) if _orientation(image) in _SWAPS_AXES else (width, height)
+            image.draft(None, (_DRAFT_MARGIN * stored[0], _DRAFT_MARGIN * stored[1]))
+        image.load()
+        # Asked again after loading: Pillow turns a TIFF upright by itself, and a PNG may tell at its end.
+        orientation = _orientation(image)
+        stored = (height, width) if orientation in _SWAPS_AXES else (width, height)
+        resized = _as_rgb(image).resize(stored, Image.Resampling.BILINEAR)
+    upright = resized.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else resized
+    return np.array(upright, dtype=np.uint8)
+
+
+def _ends_in_zeros(file: BinaryIO) -> bool:
+    """Whether a JPEG ends in zeros that no end-of-image marker comes before; its decoder would read them as grey."""
+    position = file.tell()
+    file.seek(-min(64, file.seek(0, 2)), 2)
+    zeros = not any(file.read())
+    if zeros:  # some cameras fill up the last block, after the marker
+        file.seek(0)
+        zeros = not file.read().rstrip(b"\0").endswith(b"\xff\xd9")
+    file.seek(position)
+    return zeros
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1..8; 1, upright, where there is none or it cannot be read."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _DAMAGE:  # the pixels are whole all the same
+        return 1
+    return orientation if orientation in _UPRIGHT else 1
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_as_bytes(np.asarray(image))).convert("RGB")
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
+        black = Image.new("RGBA", clear.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, clear).convert("RGB")
+    return image.convert("RGB")
+
+
+def _as_bytes(grey: NDArray[np.generic]) -> Pixels:
+    """Greys of 16 or 32 bits as 8 bits, by range; Pillow's own conversion would clip all above 255 to white."""
+    if grey.dtype.kind in "iu":
+        return (np.clip(grey.astype(np.int64), 0, 65535) >> 8).astype(np.uint8)
+    values = np.nan_to_num(grey.astype(np.float64), nan=0.0, posinf=255.0, neginf=0.0)
+    scale = 255.0 if values.max(initial=0.0) <= 1.0 else 1.0
+    return np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)

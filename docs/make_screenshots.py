@@ -1,0 +1,62 @@
+"""Draws docs/dashboard.svg and docs/picker.svg from the real app on the demo: python -m docs.make_screenshots"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from core.control import RunControl
+from core.events import Event
+from core.profile import Profile
+from core.profile_files import builtin_profiles, load_profile
+from core.session import run_profile
+from reid_tui.app import ReidApp
+
+FOLDER = Path(__file__).parent
+SIZE = (132, 43)
+LAST_EPOCH = 11  # the picture is taken in the middle of the one after it
+
+
+def _run(profile: Profile, emit: Callable[[Event], None], control: RunControl) -> None:
+    run_profile(profile, emit, control)
+
+
+async def picker() -> None:
+    app = ReidApp(sorted(builtin_profiles().glob("*.toml")), None, [], None, _run)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(1.0)
+        _save(app, "picker.svg")
+
+
+async def dashboard(runs: Path) -> None:
+    profile = load_profile(builtin_profiles() / "demo.toml", [f"run.dir={runs}"])
+    app = ReidApp(None, None, [], profile, _run)
+    async with app.run_test(size=SIZE) as pilot:
+        screen = app.dashboard
+        assert screen is not None
+        while True:
+            await pilot.pause(0.25)
+            progress = screen.state.progress
+            assert screen.state.finished is None, screen.state.finished
+            if len(screen.state.epochs) > LAST_EPOCH and progress and progress.done >= 0.4 * progress.total:
+                break
+        _save(app, "dashboard.svg")
+        screen.live.control.stop_after_batch()
+        while screen.live.alive:
+            await pilot.pause(0.1)
+
+
+def _save(app: ReidApp, name: str) -> None:
+    svg = app.export_screenshot(title="reid-tui")
+    # The pages that show it may not load fonts from elsewhere, and each drawing would else get classes of its own.
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    (FOLDER / name).write_text(re.sub(r"terminal-\d+", "terminal", svg), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    asyncio.run(picker())
+    with tempfile.TemporaryDirectory() as runs:
+        asyncio.run(dashboard(Path(runs)))
