@@ -28,12 +28,12 @@ def epoch_line(row: EpochMetrics) -> str:
     """An epoch in one line."""
     parts = [f"epoch {row.epoch}" if row.epoch else "baseline"]
     if not math.isnan(row.loss):
-        parts.append(f"loss {row.loss:.4f} (CE {row.ce:.4f}, triplet {row.triplet:.4f})")
+        parts.append(f"loss {row.loss:.3f} (CE {row.ce:.3f}, triplet {row.triplet:.3f})")
     if not math.isnan(row.rank1):
         parts.append(f"R-1/5/10 {percent(row.rank1)}/{percent(row.rank5)}/{percent(row.rank10)}")
         parts.append(f"mAP {percent(row.mAP)}")
     if not math.isnan(row.images_per_second):
-        parts.append(f"{row.images_per_second:.0f} images/s")
+        parts.append(f"{row.images_per_second:.0f} img/s")
     return "  ".join([*parts, f"{row.seconds:.1f} s"])
 
 

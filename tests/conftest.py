@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ from core.control import RunControl
 from core.events import Event, RunFinished
 from core.profile import Profile
 from core.run_state import RunState, fold
+
+
+def pytest_sessionfinish() -> None:
+    """The app freezes what torch has loaded; frozen, extension modules would report it as leaked at exit."""
+    gc.unfreeze()
 
 
 def draw_set(root: Path, train: dict[str, int], test: dict[str, int], size: tuple[int, int] = (40, 40)) -> Path:
