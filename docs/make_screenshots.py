@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,22 +20,28 @@ from reid_tui.app import ReidApp
 
 FOLDER = Path(__file__).parent
 SIZE = (132, 43)
-LAST_EPOCH = 11  # the picture is taken in the middle of the one after it
+LAST_EPOCH = 9  # the picture is taken in the middle of the one after it
 
 
 def _run(profile: Profile, emit: Callable[[Event], None], control: RunControl) -> None:
     run_profile(profile, emit, control)
 
 
-async def picker() -> None:
-    app = ReidApp(sorted(builtin_profiles().glob("*.toml")), None, [], None, _run)
+async def picker(folder: Path) -> None:
+    shutil.copytree(builtin_profiles(), folder / "profiles")
+    with contextlib.chdir(folder):  # paths are shown as a person in that folder would see them
+        paths = sorted(Path("profiles").glob("*.toml"))
+        await _picker(ReidApp(paths, None, [], None, _run))
+
+
+async def _picker(app: ReidApp) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(1.0)
         _save(app, "picker.svg")
 
 
 async def dashboard(runs: Path) -> None:
-    profile = load_profile(builtin_profiles() / "demo.toml", [f"run.dir={runs}"])
+    profile = load_profile(builtin_profiles() / "demo.toml", [f"run.dir={runs}", "train.early_stop_patience=8"])
     app = ReidApp(None, None, [], profile, _run)
     async with app.run_test(size=SIZE) as pilot:
         screen = app.dashboard
@@ -47,6 +56,7 @@ async def dashboard(runs: Path) -> None:
         screen.live.control.stop_after_batch()
         while screen.live.alive:
             await pilot.pause(0.1)
+        gc.unfreeze()  # the app has frozen what torch loaded, which would be reported as leaked at exit
 
 
 def _save(app: ReidApp, name: str) -> None:
@@ -57,6 +67,6 @@ def _save(app: ReidApp, name: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(picker())
-    with tempfile.TemporaryDirectory() as runs:
-        asyncio.run(dashboard(Path(runs)))
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(picker(Path(folder)))
+        asyncio.run(dashboard(Path(folder)))

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import pty
-import select
 import signal
-import struct
-import subprocess
-import sys
-import termios
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pyte
 import pytest
 
-ROOT = Path(__file__).parents[2]
-ROWS, COLUMNS = 140, 140  # so high that the log has room for every line
-ALTERNATE_ON, ALTERNATE_OFF = b"\x1b[?1049h", b"\x1b[?1049l"
+from tests.end_to_end.terminal import ROOT, Terminal
 
 PROGRAM = """
 import os, subprocess, sys, threading, time, warnings
@@ -49,81 +36,18 @@ sys.exit(run_app(start_run=start, selected=profile))
 """
 
 
-class Terminal:
-    """A program on a pseudo-terminal, and the screen as a person sees it."""
-
-    def __init__(self, program: str, term: str = "xterm-256color") -> None:
-        self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-        self.slave = slave
-        self.modes = termios.tcgetattr(slave)
-        self.screen = pyte.Screen(COLUMNS, ROWS)
-        self._stream = pyte.ByteStream(self.screen)
-        self.received = b""
-        environ = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "COLUMNS", "LINES"}}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", program],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=environ | {"TERM": term},
-            cwd=ROOT,
-            start_new_session=True,
-        )
-
-    def read(self, seconds: float = 0.05) -> None:
-        while select.select([self.master], [], [], seconds)[0]:
-            data = os.read(self.master, 65536)
-            self.received += data
-            # pyte prints the end of sequences with a private prefix that it does not know (the keyboard protocol).
-            self._stream.feed(data.replace(b"\x1b[>25u", b"").replace(b"\x1b[<u", b""))
-            seconds = 0.0
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.screen.display)
-
-    def until(self, true: Callable[[], object], seconds: float = 20.0) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self.read()
-            if true():
-                return
-        raise AssertionError(f"it has not become true; the screen is\n{self.text}")
-
-    def press(self, keys: str) -> None:
-        os.write(self.master, keys.encode())
-
-    def wait(self, seconds: float = 20.0) -> int:
-        self.until(lambda: self.process.poll() is not None, seconds)
-        self.read(0.2)
-        return self.process.returncode
-
-    @property
-    def restored(self) -> bool:
-        """The modes are as they were, and the alternate screen was left after it was entered."""
-        entered, left = self.received.rfind(ALTERNATE_ON), self.received.rfind(ALTERNATE_OFF)
-        return termios.tcgetattr(self.slave) == self.modes and 0 <= entered < left
-
-    def after_the_screen(self) -> str:
-        return self.received[self.received.rfind(ALTERNATE_OFF) :].decode()
-
-
 @pytest.fixture
 def on_terminal() -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
     def start(run: str = "epochs=2", more: str = "pass", **options: str) -> Terminal:
-        opened.append(Terminal(PROGRAM.format(root=str(ROOT), run=run, more=more), **options))
+        program = PROGRAM.format(root=str(ROOT), run=run, more=more)
+        opened.append(Terminal(["-c", program], **options))
         return opened[-1]
 
     yield start
     for terminal in opened:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(terminal.process.pid, signal.SIGKILL)
-        terminal.process.wait()
-        os.close(terminal.master)
-        os.close(terminal.slave)
+        terminal.close()
 
 
 SAID = (
