@@ -39,6 +39,7 @@ class DataSet:
     train_ids: Labels
     identity_names: tuple[str, ...]
     splits: tuple[Split, ...]
+    split: str  # "test" or "held-out"
     validated_on: str
 
 
@@ -73,6 +74,7 @@ def read_dataset(profile: Profile) -> DataSet:
         train_ids=identity_ids(train),
         identity_names=train.identity_names,
         splits=tuple(_split(*pair) for pair in pairs),
+        split="held-out" if validation.on == "held-out" else "test",
         validated_on=validated_on,
     )
 

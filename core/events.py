@@ -83,6 +83,7 @@ class EpochMetrics:
     rank10: float = NAN
     mAP: float = NAN  # noqa: N815 - the field's own name
     mINP: float = NAN  # noqa: N815
+    split: str = ""  # what the validation was on: "test" or "held-out"
     queries: int = 0
     queries_without_match: int = 0
     lr: float = NAN
@@ -151,6 +152,7 @@ class RunFinished(Event):
     epoch: int  # the last epoch that was finished
     seconds: float
     checkpoints: tuple[str, ...] = field(default=())
+    folder: str = ""  # the run folder, where there is one; a run may fail before it has begun
 
 
 _KINDS: dict[str, type[Event]] = {

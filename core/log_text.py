@@ -30,7 +30,7 @@ def epoch_line(row: EpochMetrics) -> str:
     if not math.isnan(row.loss):
         parts.append(f"loss {row.loss:.3f} (CE {row.ce:.3f}, triplet {row.triplet:.3f})")
     if not math.isnan(row.rank1):
-        parts.append(f"R-1/5/10 {percent(row.rank1)}/{percent(row.rank5)}/{percent(row.rank10)}")
+        parts.append(f"{row.split} R-1/5/10 {percent(row.rank1)}/{percent(row.rank5)}/{percent(row.rank10)}".lstrip())
         parts.append(f"mAP {percent(row.mAP)}")
     if not math.isnan(row.images_per_second):
         parts.append(f"{row.images_per_second:.0f} img/s")
@@ -66,5 +66,7 @@ def log_text(event: Event) -> tuple[Level, str] | None:
         case LogLine():
             return event.level, event.text
         case RunFinished():
-            return ("error" if event.reason == "failed" else "info"), event.message
+            if event.reason == "failed":  # an alert has said why
+                return "error", f"the run failed, with {event.epoch} epochs done"
+            return "info", event.message
     return None

@@ -88,10 +88,12 @@ def evaluate(
     for start in range(0, len(query), block):
         part = slice(start, start + block)
         junk_cam = None if query_cams is None else query_cams.to(device)[part]
-        positions, matched = _positions(rows[part] @ columns, low[part], high[part], cams, junk_cam)
+        ranked = _positions(rows[part] @ columns, low[part], high[part], cams, junk_cam)
+        # Averages in fp64, on the CPU: there are few matches, and not every device has fp64.
+        positions, matched = ranked[0].cpu().double(), ranked[1].cpu()
         count = matched.sum(1)
         has_match = count > 0
-        nth = torch.arange(1, positions.shape[1] + 1, device=device, dtype=torch.float64)
+        nth = torch.arange(1, positions.shape[1] + 1, dtype=torch.float64)
         average = torch.where(matched, nth / positions, 0.0).sum(1) / count
         last = positions.gather(1, (count - 1).clamp(min=0).unsqueeze(1)).squeeze(1)
         first.append(positions[:, 0][has_match])
@@ -103,7 +105,7 @@ def evaluate(
     length = min(max_rank, len(gallery))
     hits = torch.bincount(firsts[firsts <= length] - 1, minlength=length).double().cumsum(0)
     return Evaluation(
-        cmc=(hits / queries if queries else torch.full_like(hits, torch.nan)).cpu(),
+        cmc=hits / queries if queries else torch.full_like(hits, torch.nan),
         mAP=float(torch.cat(precision).mean()),
         mINP=float(torch.cat(penalty).mean()),
         queries=queries,
@@ -121,7 +123,7 @@ def _positions(
         low, high: (B,) columns [low, high) have the query's identity.
 
     Returns:
-        (B, M) float64 positions and a (B, M) mask of those that are real; M is at least 1.
+        (B, M) int64 positions and a (B, M) mask of those that are real; M is at least 1.
     """
     width = max(int((high - low).max()), 1)
     index = low.unsqueeze(1) + torch.arange(width, device=similarity.device)
@@ -142,7 +144,7 @@ def _positions(
     wrong_before = counts.flip(1).cumsum(1)[:, :width]  # best match first
     matched = matched.gather(1, order).flip(1)
     nth = torch.arange(1, width + 1, device=similarity.device)
-    return (wrong_before + nth).double(), matched
+    return wrong_before + nth, matched
 
 
 def _check(

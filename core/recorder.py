@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
+from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 
 from core.events import EpochFinished, EpochMetrics, Event, Progress, to_json
 from core.log_text import log_text
@@ -56,13 +56,7 @@ class Recorder:
         self._log.flush()
 
     def close(self) -> None:
+        """Close the files. What could not be written before, and was told then, cannot be written now either."""
         for file in (self._events, self._log, self._metrics):
-            file.close()
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+            with suppress(OSError):
+                file.close()

@@ -30,8 +30,9 @@ def pk_batches(ids: Sequence[int], batch_size: int, images_per_identity: int, se
     """Batches of P identities x K images (Hermans et al., 2017), P = batch_size / K.
 
     Each identity gives its images, in random order, to groups of K; one with fewer than K images repeats some. An
-    epoch draws groups until fewer than P identities are left, so that each image is seen about once. Where there are
-    fewer than P identities altogether, a batch has all of them.
+    epoch draws groups until fewer than P identities have one left; these get a last batch, filled up with identities
+    that were drawn before. So each image is seen about once, but of an identity with far more images than the others
+    only a part. Where there are fewer than P identities altogether, a batch has all of them.
 
     Args:
         ids: (N,) identity of each training image.
@@ -52,6 +53,7 @@ def pk_batches(ids: Sequence[int], batch_size: int, images_per_identity: int, se
             [images, rng.choice(whole, short, replace=False) if len(whole) else rng.choice(images, short)]
         )
         groups[int(identity)] = np.split(filled, len(filled) // images_per_identity)
+    first_groups = {identity: group[0] for identity, group in groups.items()}
     identities_per_batch = min(batch_size // images_per_identity, len(groups))
     batches: Batches = []
     while len(groups) >= identities_per_batch:
@@ -60,6 +62,11 @@ def pk_batches(ids: Sequence[int], batch_size: int, images_per_identity: int, se
         drawn = rng.choice(list(groups), identities_per_batch, replace=False, p=left / left.sum())
         batches.append(np.concatenate([groups[int(identity)].pop() for identity in drawn]))
         groups = {identity: group for identity, group in groups.items() if group}
+    if groups:
+        others = [identity for identity in first_groups if identity not in groups]
+        again = rng.choice(others, identities_per_batch - len(groups), replace=False)
+        last = [group.pop() for group in groups.values()]
+        batches.append(np.concatenate([*last, *(first_groups[int(identity)] for identity in again)]))
     return batches
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import BinaryIO
 
@@ -38,14 +39,16 @@ def run_profile(profile: Profile, listen: Listener, control: RunControl) -> RunF
         recorder = Recorder(folder)
     except (ReidError, OSError) as error:
         return _failed(error, listen, began)
-    with recorder:
-        emit = _both(recorder, listen)
-        trainer = Trainer(profile, folder, emit, control)
-        with _log_lines(emit):
-            try:
-                return trainer.run()
-            except Exception as error:  # noqa: BLE001 - the run's last word: every kind is told, none is dropped
-                return _failed(error, emit, began, trainer)
+    emit = _both(recorder, listen)
+    trainer = Trainer(profile, folder, emit, control)
+    with closing(recorder), _log_lines(emit):
+        try:
+            return trainer.run()
+        except Exception as error:  # noqa: BLE001 - the run's last word: every kind is told, none is dropped
+            return _failed(error, emit, began, trainer)
+        except BaseException as error:
+            _failed(error, emit, began, trainer)
+            raise
 
 
 def _write(file: BinaryIO, text: str) -> None:
@@ -53,28 +56,35 @@ def _write(file: BinaryIO, text: str) -> None:
 
 
 def _both(record: Listener, listen: Listener) -> Listener:
-    """To the files and to the screen; files that cannot be written (disk full) are told once, and training goes on."""
+    """To the files and to the screen, one event at a time: warnings come from decoding threads as well.
+
+    Files that cannot be written (disk full) are told once, and training goes on.
+    """
     told = False
+    lock = threading.RLock()
 
     def emit(event: Event) -> None:
         nonlocal told
-        try:
-            record(event)
-        except OSError as error:
-            if not told:
-                told = True
-                listen(Alert(time.time(), "error", "The run folder cannot be written", str(error)))
-        listen(event)
+        with lock:
+            try:
+                record(event)
+            except OSError as error:
+                if not told:
+                    told = True
+                    listen(Alert(time.time(), "error", "The run folder cannot be written", str(error)))
+            listen(event)
 
     return emit
 
 
-def _failed(error: Exception, emit: Listener, began: float, trainer: Trainer | None = None) -> RunFinished:
+def _failed(error: BaseException, emit: Listener, began: float, trainer: Trainer | None = None) -> RunFinished:
     if isinstance(error, ReidError):
         title, message = error.title, error.message
     elif isinstance(error, torch.OutOfMemoryError):
         title = "Out of GPU memory"
         message = "lower train.batch_size or data.image_size, or set run.precision to bf16"
+    elif isinstance(error, KeyboardInterrupt):
+        title, message = "Interrupted", "the run was ended at once"
     elif isinstance(error, OSError):
         title, message = "A file cannot be written or read", str(error)
     else:
@@ -89,6 +99,7 @@ def _failed(error: Exception, emit: Listener, began: float, trainer: Trainer | N
         epoch=trainer.epochs_done if trainer else 0,
         seconds=time.monotonic() - began,
         checkpoints=tuple(str(path) for path in trainer.saved.values()) if trainer else (),
+        folder=str(trainer.folder) if trainer else "",
     )
     emit(finished)
     return finished

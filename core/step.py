@@ -192,8 +192,8 @@ class TrainStep:
         """One row for each batch since the last call, read from the device; this waits for it.
 
         Raises:
-            NotFiniteError: a batch since the last call was not finite; weights and running statistics are as they
-                were before it.
+            NotFiniteError: a batch since the last call was not finite; the weights are as they were before it, and
+                running statistics as they were at the last call.
         """
         self._raise_if_bad()
         rows = torch.stack(self._unread).tolist() if self._unread else []
@@ -202,19 +202,30 @@ class TrainStep:
             good.copy_(buffer)
         return [Sums(*row) for row in rows]
 
-    def _raise_if_bad(self) -> None:
+    def keep_good(self) -> int:
+        """Make the model fit to be saved, and tell the first batch that was not finite (0: all were).
+
+        The weights always are: no step was made from that batch on. Running statistics move in the forward pass,
+        before anybody knows; they go back to those of the last good look.
+        """
         if bad := int(self._first_bad.item()):
-            # Running statistics move in the forward pass, before anybody knows: back to those of the last good look.
             for good, buffer in zip(self._good_buffers, self._buffers, strict=True):
                 buffer.copy_(good)
+        return bad
+
+    def _raise_if_bad(self) -> None:
+        if bad := self.keep_good():
             raise NotFiniteError(bad)
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device; from pinned memory, the host does not wait for a copy to CUDA."""
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
 def on_device(batch: Tensor, device: torch.device, mean: Iterable[float] | None, std: Iterable[float] | None) -> Tensor:
     """Move (B, H, W, 3) uint8 and convert there to (B, 3, H, W) fp32 in 0..1, normalised if mean and std are given."""
-    if device.type == "cuda":
-        batch = batch.pin_memory()
-    images = batch.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
+    images = moved(batch, device).permute(0, 3, 1, 2).float() / 255
     if mean is None or std is None:
         return images
     shape = (1, 3, 1, 1)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from core.checkpoint import save_checkpoint
 from core.control import RunControl
-from core.data.store import ImageStore, decoding_threads
+from core.data.store import ImageStore, MemoryBudget, decoding_threads
 from core.dataset import read_dataset
 from core.devices import choose_device, choose_precision, describe
 from core.events import (
@@ -40,11 +40,15 @@ from core.model import build_model
 from core.naming import build_filename
 from core.profile import Profile
 from core.samplers import Batches, pk_batches, shuffle_batches, single_image_identities
-from core.step import NotFiniteError, Sums, TrainStep, autocast, on_device
-from core.validation import Retrieval, StoredSplit, validate
+from core.step import NotFiniteError, Sums, TrainStep, autocast, moved, on_device
+from core.validation import EmbeddingsNotFiniteError, Retrieval, ValidationImages, validate
 
 DISPLAY_INTERVAL = 0.25  # seconds between two readings of the device for the screen
 RATE_MEMORY = 3.0  # seconds over which the displayed speed is smoothed
+
+
+class _StoppedWhileLoadingError(Exception):
+    """Told to stop before there was anything to train."""
 
 
 class Trainer:
@@ -77,20 +81,16 @@ class Trainer:
 
         Raises:
             ReidError: a folder, an image, a model or a device cannot be used. If training had begun, FINAL is saved.
-            ArithmeticError: embeddings are not finite before training.
-            OSError: FINAL could not be saved.
         """
         started = time.monotonic()
         with ThreadPoolExecutor(decoding_threads(), "decode") as pool:
-            self.build(pool)
+            reason: EndReason
             try:
-                reason, message = self.epochs()
-            except NotFiniteError as error:
-                reason, message = "failed", self.explain_not_finite(error)
-            except BaseException as error:
-                self.save("FINAL", f"failed: {error}")
-                raise
-            self.save("FINAL", message)
+                self.build(pool)
+            except _StoppedWhileLoadingError:
+                reason, message = "stopped", f"{self.control.reason} while loading: there is nothing to save"
+            else:
+                reason, message = self.train()
         finished = RunFinished(
             time=time.time(),
             reason=reason,
@@ -98,9 +98,23 @@ class Trainer:
             epoch=self.epochs_done,
             seconds=time.monotonic() - started,
             checkpoints=tuple(str(path) for path in self.saved.values()),
+            folder=str(self.folder),
         )
         self.emit(finished)
         return finished
+
+    def train(self) -> tuple[EndReason, str]:
+        """All epochs, and FINAL at whatever end they come to: why, in a word and in a sentence."""
+        try:
+            reason, message = self.epochs()
+        except (NotFiniteError, EmbeddingsNotFiniteError) as error:
+            reason, message = "failed", self.explain_not_finite(error)
+        except BaseException as error:
+            self.save("FINAL", f"failed: {error}")
+            raise
+        if not self.save("FINAL", message):
+            reason, message = "failed", f"{message}; FINAL could not be saved"
+        return reason, message
 
     # ---- build
 
@@ -112,22 +126,26 @@ class Trainer:
         self.precision = choose_precision(profile.run.precision, self.device)
         self.log("reading the folders of the data set")
         self.data = read_dataset(profile)
+        self.stop_while_loading()
         self.log(f"building {profile.model.name}")
         self.model = build_model(profile.model, profile.data.image_size).to(self.device)
+        self.stop_while_loading()
         self.classifier = nn.Linear(self.model.embedding_dim, len(self.data.identity_names)).to(self.device)
         self.step = TrainStep(self.model, self.classifier, profile.train, self.device, self.precision)
         normalized = profile.data.normalize == "clip"
         self.mean = self.model.mean if normalized else None
         self.std = self.model.std if normalized else None
         size = profile.data.image_size
-        self.train_images = ImageStore(self.data.train.paths, size, pool)
-        self.splits = tuple(
-            StoredSplit(split, ImageStore(split.query.paths, size, pool), ImageStore(split.gallery.paths, size, pool))
-            for split in self.data.splits
-        )
+        budget = MemoryBudget()
+        self.train_images = ImageStore(self.data.train.paths, size, pool, budget)
+        self.validation_images = ValidationImages(self.data.splits, size, pool, budget)
         if alone := single_image_identities(self.data.train_ids.tolist()):
             self.alert("warning", "Identities with one image", f"{alone} identities have no positive but themselves")
         self.emit(self.describe())
+
+    def stop_while_loading(self) -> None:
+        if self.control.stopping_after_batch or self.control.stopping_after_epoch:
+            raise _StoppedWhileLoadingError
 
     def describe(self) -> RunStarted:
         profile, data = self.profile, self.data
@@ -148,8 +166,8 @@ class Trainer:
             batches_per_epoch=len(self.batches_of(1)),
             identities=len(data.identity_names),
             train_images=len(data.train.paths),
-            query_images=sum(len(split.query) for split in self.splits),
-            gallery_images=sum(len(split.gallery) for split in self.splits),
+            query_images=sum(len(split.query) for split in data.splits),
+            gallery_images=sum(len(split.gallery) for split in data.splits),
             patience=profile.train.early_stop_patience,
             validated_on=data.validated_on,
             profile=profile.tables(),
@@ -162,25 +180,29 @@ class Trainer:
         train = self.profile.train
         began = time.monotonic()
         baseline = self.validation(0)
-        if baseline is None:
-            return "stopped", f"{self.control.reason} before training"
-        self.finish_epoch(EpochMetrics(0, **vars(baseline), seconds=time.monotonic() - began))
+        if baseline is not None:
+            seconds = time.monotonic() - began - self._held
+            self.finish_epoch(EpochMetrics(0, **vars(baseline), split=self.data.split, seconds=seconds))
+        if baseline is None or self.control.stopping_after_epoch:
+            return "stopped", f"{self.control.reason} before the first epoch"
         for epoch in range(1, train.epochs + 1):
             began, self._held = time.monotonic(), 0.0
             sums, speed = self.train_epoch(epoch)
             if self.control.stopping_after_batch:
-                return "stopped", f"{self.control.reason} in epoch {epoch}, after {int(sums.batches)} batches"
+                return "stopped", f"{self.control.reason} in epoch {epoch}, after batch {int(sums.batches)}"
             retrieval = None
             if validated := epoch % self.profile.validation.every == 0 or epoch == train.epochs:
                 retrieval = self.validation(epoch)
                 if retrieval is None:
                     return "stopped", f"{self.control.reason} while validating epoch {epoch}"
             self.finish_epoch(self.metrics(epoch, sums, speed, retrieval, time.monotonic() - began - self._held))
+            if epoch == train.epochs:
+                break
             if validated and self.out_of_patience(epoch):
                 return "early-stop", f"no better Rank-1 for {train.early_stop_patience} epochs: stopped early"
-            if self.control.stopping_after_epoch and epoch < train.epochs:
+            if self.control.stopping_after_epoch:
                 return "stopped", f"{self.control.reason} after epoch {epoch}"
-        return "finished", f"all {train.epochs} epochs done"
+        return "finished", "all epochs done" if train.epochs > 1 else "the epoch is done"
 
     def metrics(
         self, epoch: int, sums: Sums, speed: float, retrieval: Retrieval | None, seconds: float
@@ -198,7 +220,7 @@ class Trainer:
             grad_norm=sums.per_batch("grad_norm"),
             images_per_second=speed,
             seconds=seconds,
-            **(vars(retrieval) if retrieval else {}),
+            **({**vars(retrieval), "split": self.data.split} if retrieval else {}),
         )
 
     def finish_epoch(self, metrics: EpochMetrics) -> None:
@@ -251,7 +273,7 @@ class Trainer:
         self._seen = began
         for number, (indices, pixels) in enumerate(self.train_images.batches(order), 1):
             self.step.set_progress(epoch - 1 + (number - 0.5) / len(order))
-            ids = torch.from_numpy(self.data.train_ids[indices]).to(self.device)
+            ids = moved(torch.from_numpy(self.data.train_ids[indices]), self.device)
             self.step(on_device(pixels, self.device, self.mean, self.std), ids)
             if time.monotonic() - self._seen >= DISPLAY_INTERVAL or number == len(order):
                 self.show(epoch, number, len(order), sums)
@@ -313,17 +335,19 @@ class Trainer:
 
     def validation(self, epoch: int) -> Retrieval | None:
         """Metrics on the run's splits, or None if the run was told to stop meanwhile."""
-        total = sum(len(split) for split in self.splits)
+        total = len(self.validation_images)
         self._seen = began = time.monotonic()
+        held_before = self._held
 
         def tick(done: int) -> bool:
             now = time.monotonic()
             if now - self._seen >= DISPLAY_INTERVAL or done == total:
-                self.progress("validate", epoch, done, total, done / max(now - began, 1e-9))
+                seconds = now - began - (self._held - held_before)
+                self.progress("validate", epoch, done, total, done / max(seconds, 1e-9))
                 self._seen = now
             return self.obey(epoch)
 
-        return validate(self.model, self.splits, self.embed, self.profile.train.batch_size, tick)
+        return validate(self.model, self.validation_images, self.embed, self.profile.train.batch_size, tick)
 
     def embed(self, pixels: Tensor) -> Tensor:
         """(B, H, W, 3) uint8 on the CPU to (B, D) fp32 embeddings on the device."""
@@ -333,30 +357,43 @@ class Trainer:
 
     # ---- checkpoints and words
 
-    def save(self, kind: CheckpointKind, reason: str) -> None:
+    def save(self, kind: CheckpointKind, reason: str) -> bool:
+        """Save the last good weights; a file that cannot be written (disk full) is an alert, and training goes on."""
+        self.step.keep_good()
         path = self.folder / "checkpoints" / f"{self.stem}_{kind}.pth"
-        path.parent.mkdir(exist_ok=True)
         row = self.history[-1] if self.history else EpochMetrics(0)
-        save_checkpoint(
-            path,
-            self.model,
-            self.classifier,
-            identity_names=self.data.identity_names,
-            profile=self.profile.tables(),
-            epoch=row.epoch,
-            metrics=vars(row),
-            reason=reason,
-        )
+        try:
+            path.parent.mkdir(exist_ok=True)
+            save_checkpoint(
+                path,
+                self.model,
+                self.classifier,
+                identity_names=self.data.identity_names,
+                profile=self.profile.tables(),
+                epoch=row.epoch,
+                metrics={name: value for name, value in vars(row).items() if not isinstance(value, str)},
+                reason=reason,
+                extra={"validated_on": self.data.validated_on},
+            )
+        except OSError as error:
+            self.alert("error", f"{kind} could not be saved", f"{path}: {error.strerror or error}")
+            return False
         self.saved[kind] = path
         self.emit(CheckpointSaved(time.time(), kind=kind, path=str(path), epoch=row.epoch))
+        return True
 
-    def explain_not_finite(self, error: NotFiniteError) -> str:
-        batch = error.batch - sum(len(self.batches_of(epoch)) for epoch in range(1, self.epochs_done + 1))
-        message = (
-            f"the loss was not finite in epoch {self.epochs_done + 1}, batch {batch}; "
-            "the weights are those from before it"
-        )
-        self.alert("error", "Loss is not finite", f"{message}. Try a lower train.lr, or run.precision = 'fp32'")
+    def explain_not_finite(self, error: NotFiniteError | EmbeddingsNotFiniteError) -> str:
+        advice = "Try a lower train.lr, or run.precision = 'fp32'"
+        if isinstance(error, NotFiniteError):
+            batch = error.batch - sum(len(self.batches_of(epoch)) for epoch in range(1, self.epochs_done + 1))
+            place = f"epoch {self.epochs_done + 1}, batch {batch}"
+            message = f"the loss was not finite in {place}; the weights are those from before it"
+        elif not self.history:
+            message, advice = f"{error}, before any training", "Check model.pretrained: the weights may be damaged"
+        else:
+            kept = f"BEST has the weights of epoch {self.best.epoch}" if self.best else "there is no BEST"
+            message = f"{error}, after epoch {self.epochs_done + 1}: the training has diverged; {kept}"
+        self.alert("error", "Numbers are not finite", f"{message}. {advice}")
         return message
 
     def progress(self, phase: Phase, epoch: int, done: int, total: int, images_per_second: float) -> None:

@@ -1,30 +1,24 @@
-"""Retrieval on a run's splits: embed query and gallery, rank, average over the splits."""
+"""Retrieval on a run's splits: embed every image once, rank, average over the splits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.data.store import ImageStore
-from core.dataset import Labels, Split
+from core.data.store import ImageStore, MemoryBudget
+from core.dataset import Split
 from core.errors import DataError
 from core.metrics import Evaluation, evaluate
 
 
-@dataclass(frozen=True)
-class StoredSplit:
-    """A split with its decoded images."""
-
-    split: Split
-    query: ImageStore
-    gallery: ImageStore
-
-    def __len__(self) -> int:
-        return len(self.query) + len(self.gallery)
+class EmbeddingsNotFiniteError(ArithmeticError):
+    """The model gave an embedding that is NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +34,49 @@ class Retrieval:
     queries_without_match: int
 
 
+class ValidationImages:
+    """The images of all splits, each file once: Monte-Carlo splits share theirs, by hard link or by name.
+
+    Args:
+        splits: query and gallery of each.
+        size: height, width in pixels.
+        pool: the threads that decode.
+        budget: memory that decoded images may take.
+    """
+
+    def __init__(
+        self, splits: Sequence[Split], size: tuple[int, int], pool: ThreadPoolExecutor, budget: MemoryBudget
+    ) -> None:
+        self.splits = splits
+        places: dict[tuple[int, int], int] = {}
+        paths: list[Path] = []
+
+        def place(path: Path) -> int:
+            try:
+                status = path.stat()
+            except OSError as error:
+                raise DataError("Image cannot be read", f"{path}: {error.strerror}") from error
+            number = places.setdefault((status.st_dev, status.st_ino), len(paths))
+            if number == len(paths):
+                paths.append(path)
+            return number
+
+        self.places = [
+            (
+                torch.tensor([place(path) for path in split.query.paths]),
+                torch.tensor([place(path) for path in split.gallery.paths]),
+            )
+            for split in splits
+        ]
+        self.store = ImageStore(paths, size, pool, budget)
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+
 def validate(
     backbone: nn.Module,
-    splits: tuple[StoredSplit, ...],
+    images: ValidationImages,
     embed: Callable[[Tensor], Tensor],
     batch_size: int,
     tick: Callable[[int], bool],
@@ -51,7 +85,7 @@ def validate(
 
     Args:
         backbone: set to evaluation mode while this runs.
-        splits: query and gallery images.
+        images: of query and gallery.
         embed: (B, H, W, 3) uint8 on the CPU to (B, D) fp32 embeddings on the device.
         batch_size: images embedded at once.
         tick: called with the images embedded so far after each batch; False gives up.
@@ -61,27 +95,42 @@ def validate(
 
     Raises:
         DataError: no query of a split has a match.
-        ArithmeticError: an embedding is not finite.
+        EmbeddingsNotFiniteError: an embedding is NaN or infinite.
     """
     training = backbone.training
     backbone.eval()
+    parts: list[Tensor] = []
     done = 0
-    results = []
     try:
-        for stored in splits:
-            embeddings = []
-            for store in (stored.query, stored.gallery):
-                parts = []
-                for batch in _embedded(store, embed, batch_size):
-                    parts.append(batch)
-                    done += len(batch)
-                    if not tick(done):
-                        return None
-                embeddings.append(torch.cat(parts))
-            results.append(_ranked(stored.split, *embeddings))
+        order = np.split(np.arange(len(images)), range(batch_size, len(images), batch_size))
+        for _, pixels in images.store.batches(order):
+            with torch.inference_mode():
+                parts.append(embed(pixels))
+            done += len(pixels)
+            if not tick(done):
+                return None
     finally:
         backbone.train(training)
-    return _averaged(results)
+    embeddings = torch.cat(parts)
+    if not bool(torch.isfinite(embeddings).all()):
+        raise EmbeddingsNotFiniteError("the embeddings of the validation images are not finite")
+    return _averaged(
+        [
+            _ranked(split, embeddings[query.to(embeddings.device)], embeddings[gallery.to(embeddings.device)])
+            for split, (query, gallery) in zip(images.splits, images.places, strict=True)
+        ]
+    )
+
+
+def _ranked(split: Split, query: Tensor, gallery: Tensor) -> Evaluation:
+    labels = (split.query_ids, split.gallery_ids, split.query_cams, split.gallery_cams)
+    result = evaluate(query, gallery, *(torch.from_numpy(part) for part in labels if part is not None))
+    if not result.queries:
+        raise DataError(
+            "No query has a match",
+            f"{split.name}: no identity is both in query and gallery (with cameras: seen by another camera)",
+        )
+    return result
 
 
 def _averaged(results: Sequence[Evaluation]) -> Retrieval:
@@ -99,34 +148,3 @@ def _averaged(results: Sequence[Evaluation]) -> Retrieval:
         queries=sum(result.queries for result in results),
         queries_without_match=sum(result.queries_without_match for result in results),
     )
-
-
-def _embedded(store: ImageStore, embed: Callable[[Tensor], Tensor], batch_size: int) -> Iterator[Tensor]:
-    order = np.split(np.arange(len(store)), range(batch_size, len(store), batch_size))
-    with torch.inference_mode():
-        for _, images in store.batches(order):
-            yield embed(images)
-
-
-def _ranked(split: Split, query: Tensor, gallery: Tensor) -> Evaluation:
-    for name, embeddings in (("query", query), ("gallery", gallery)):
-        if not bool(torch.isfinite(embeddings).all()):
-            raise ArithmeticError(f"{name} embeddings of {split.name} are not finite")
-    result = evaluate(
-        query,
-        gallery,
-        _tensor(split.query_ids),
-        _tensor(split.gallery_ids),
-        None if split.query_cams is None else _tensor(split.query_cams),
-        None if split.gallery_cams is None else _tensor(split.gallery_cams),
-    )
-    if not result.queries:
-        raise DataError(
-            "No query has a match",
-            f"{split.name}: no identity is both in query and gallery (with cameras: seen by another camera)",
-        )
-    return result
-
-
-def _tensor(labels: Labels) -> Tensor:
-    return torch.from_numpy(labels)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from core.data.images import read_image
 
 BATCHES_AHEAD = 3
-SHARE_OF_FREE_MEMORY = 0.5  # a set that needs more is decoded anew each time
+SHARE_OF_FREE_MEMORY = 0.5  # what decoded images of a run may take; beyond it they are decoded anew each time
 
 
 def decoding_threads() -> int:
@@ -26,21 +26,37 @@ def decoding_threads() -> int:
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 16)
 
 
+class MemoryBudget:
+    """Bytes that the stores of a run may take together; by default a share of the memory that is free now."""
+
+    def __init__(self, left: int | None = None) -> None:
+        self.left = int(SHARE_OF_FREE_MEMORY * _free_memory()) if left is None else left
+
+    def take(self, needed: int) -> bool:
+        """Whether so many bytes may be taken; they are, if so."""
+        if needed > self.left:
+            return False
+        self.left -= needed
+        return True
+
+
 class ImageStore:
-    """The images of one folder at one size.
+    """Images at one size.
 
     Args:
         paths: N image files.
         size: height, width in pixels.
         pool: the threads that decode.
+        budget: memory for keeping them; where it does not do, they are decoded anew each time.
     """
 
-    def __init__(self, paths: Sequence[Path], size: tuple[int, int], pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, paths: Sequence[Path], size: tuple[int, int], pool: ThreadPoolExecutor, budget: MemoryBudget
+    ) -> None:
         self._paths = paths
         self._size = size
         self._pool = pool
-        needed = len(paths) * size[0] * size[1] * 3
-        self._keeps = needed <= SHARE_OF_FREE_MEMORY * _free_memory()
+        self._keeps = budget.take(len(paths) * size[0] * size[1] * 3)
         # Pages of the array are taken as they are written, not now.
         self._pixels = np.empty((len(paths) if self._keeps else 0, *size, 3), np.uint8)
         self._decoded = np.zeros(len(paths), bool)
@@ -88,8 +104,14 @@ class ImageStore:
 
 
 def _free_memory() -> int:
-    """Bytes of memory that are free; without a way to know, 4 GiB."""
+    """Bytes of memory that are free, caches counted and a container's limit kept; without a way to know, 4 GiB."""
     try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
         return 4 << 30
+    try:
+        limit, used = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
+    except (OSError, ValueError):  # no container, or one without a limit ("max")
+        return free
+    return max(min(free, limit - used), 0)

@@ -89,6 +89,18 @@ def test_a_wrong_item_with_an_equal_score_ranks_first():
     assert result.mAP == 0.5
 
 
+@pytest.mark.parametrize("width", [3, 64, 500])
+def test_a_copy_of_the_match_under_another_identity_ranks_first_whatever_the_rounding(width):
+    generator = torch.Generator().manual_seed(width)
+    query, match = torch.randn(40, width, generator=generator), torch.randn(40, width, generator=generator)
+    ids = torch.arange(40)
+    gallery, gallery_ids = torch.cat([match, match]), torch.cat([ids, ids + 100])
+    alone = evaluate(query, match, ids, ids, max_rank=40)
+    doubled = evaluate(query, gallery, ids, gallery_ids, max_rank=80)
+    assert doubled.rank(1) == 0.0
+    assert [doubled.rank(2 * k) for k in (1, 5, 20, 40)] == [alone.rank(k) for k in (1, 5, 20, 40)]
+
+
 def test_same_identity_and_camera_is_neither_match_nor_wrong():
     query = torch.tensor([[1.0, 0.0]])
     gallery = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,10 +47,12 @@ def test_an_epoch_can_be_redone_and_epochs_differ(ids, seed):
         assert len(orders) == 3
 
 
-def test_balanced_identities_are_all_seen():
-    ids = np.repeat(np.arange(12), 8)
-    seen = np.concatenate(pk_batches(ids.tolist(), 16, 4, seed=0, epoch=1))
-    assert len(set(seen)) > 0.8 * len(ids)
+@pytest.mark.parametrize(("identities", "images"), [(12, 8), (30, 3), (5, 1)])
+@pytest.mark.parametrize("seed", range(5))
+def test_balanced_identities_are_nearly_all_seen(identities, images, seed):
+    ids = np.repeat(np.arange(identities), images)
+    batches = pk_batches(ids.tolist(), 64, 4, seed, epoch=1)
+    assert len(set(np.concatenate(batches))) >= 0.9 * len(ids)
 
 
 def test_identities_with_one_image_are_counted():

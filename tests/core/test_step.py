@@ -96,6 +96,20 @@ def test_a_loss_that_is_not_finite_leaves_the_last_good_weights(poisoned):
         assert torch.equal(now, then)
 
 
+def test_a_model_is_fit_to_be_saved_before_the_host_knows_of_the_bad_batch():
+    backbone, classifier, train = make()
+    step = TrainStep(backbone, classifier, train, CPU, "fp32")
+    good, (bad_images, ids) = batches(2)
+    step(*good)
+    step.read()
+    before = weights(backbone, classifier)
+    step(bad_images * math.nan, ids)
+    assert step.keep_good() == 2
+    assert all(torch.equal(now, then) for now, then in zip(weights(backbone, classifier), before, strict=True))
+    with pytest.raises(NotFiniteError):
+        step.read()
+
+
 def test_a_gradient_that_is_not_finite_counts_as_well():
     backbone, classifier, train = make()
     backbone.linear.weight.register_hook(lambda grad: grad * math.inf)

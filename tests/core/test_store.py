@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from core.data import store as store_module
-from core.data.store import ImageStore
+from core.data.store import ImageStore, MemoryBudget
 from core.errors import DataError
 
 
@@ -44,34 +44,33 @@ ORDER = [np.array(batch) for batch in ([3, 1, 3], [7, 3], [1], [19, 0, 2], [5], 
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_batches_hold_the_images_of_their_indices(paths, pool, monkeypatch, kept):
-    if not kept:
-        monkeypatch.setattr(store_module, "SHARE_OF_FREE_MEMORY", 0.0)
-    store = ImageStore(paths, (4, 5), pool)
+def test_batches_hold_the_images_of_their_indices(paths, pool, reads, kept):
+    store = ImageStore(paths, (4, 5), pool, MemoryBudget(20 * 4 * 5 * 3 - (not kept)))
     for _ in range(2):
         batches = list(store.batches(ORDER))
         assert [indices.tolist() for indices, _ in batches] == [batch.tolist() for batch in ORDER]
         for indices, images in batches:
             assert images.shape == (len(indices), 4, 5, 3)
             assert images[:, 0, 0].tolist() == [[n, 2 * n, 3 * n] for n in indices.tolist()]
+    assert (len(reads) == len(set(reads))) is kept
 
 
 def test_an_image_is_decoded_once(paths, pool, reads):
-    store = ImageStore(paths, (4, 5), pool)
+    store = ImageStore(paths, (4, 5), pool, MemoryBudget())
     for _ in range(3):
         list(store.batches(ORDER))
     assert sorted(reads) == sorted({paths[n] for batch in ORDER for n in batch})
 
 
 def test_decoding_runs_a_few_batches_ahead_and_no_further(paths, pool, reads):
-    batches = ImageStore(paths, (4, 5), pool).batches([np.array([n]) for n in range(20)])
+    batches = ImageStore(paths, (4, 5), pool, MemoryBudget()).batches([np.array([n]) for n in range(20)])
     next(batches)
     pool.shutdown(wait=True)
     assert len(reads) == store_module.BATCHES_AHEAD
 
 
 def test_a_batch_is_memory_of_its_own(paths, pool):
-    store = ImageStore(paths, (4, 5), pool)
+    store = ImageStore(paths, (4, 5), pool, MemoryBudget())
     [(_, first)] = store.batches([np.array([1])])
     first.zero_()
     [(_, again)] = store.batches([np.array([1])])
@@ -80,7 +79,17 @@ def test_a_batch_is_memory_of_its_own(paths, pool):
 
 def test_an_image_that_cannot_be_read_is_named_when_its_batch_comes(paths, pool):
     paths[7].write_bytes(b"")
-    batches = ImageStore(paths, (4, 5), pool).batches(ORDER)
+    batches = ImageStore(paths, (4, 5), pool, MemoryBudget()).batches(ORDER)
     next(batches)
     with pytest.raises(DataError, match=r"07\.png"):
         next(batches)
+
+
+def test_stores_share_one_budget_that_is_no_more_than_the_free_memory(paths, pool, reads):
+    budget = MemoryBudget(1300)
+    first, second = (ImageStore(paths, (4, 5), pool, budget) for _ in range(2))
+    for store in (first, second):
+        for _ in range(2):
+            list(store.batches([np.array([1])]))
+    assert len(reads) == 1 + 2
+    assert 0 < MemoryBudget().left < 1 << 50
