@@ -6,10 +6,10 @@ Values are in the units that their description names. Nothing here touches the f
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 Rate = Annotated[float, Field(gt=0, le=10)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -20,7 +20,27 @@ def _listed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _distinct(value: tuple[int, ...]) -> tuple[int, ...]:
+def _height_and_width(value: Any) -> Any:
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise ValueError("must be height and width, for example [256, 128]")
+    return tuple(value)
+
+
+def _matches(pattern: str, words: str) -> AfterValidator:
+    """Text of a pattern; `words` say what is allowed to somebody who does not read patterns."""
+    allowed = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not allowed.fullmatch(value):
+            raise ValueError(words)
+        return value
+
+    return AfterValidator(check)
+
+
+def _some_distinct(value: tuple[int, ...]) -> tuple[int, ...]:
+    if not value:
+        raise ValueError("must name a split at least, for example [0]")
     if len(set(value)) != len(value):
         raise ValueError("must not name a split twice")
     return value
@@ -44,11 +64,16 @@ def _regex_with_one_group(value: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_writable)]
-Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=64)]
-OptionalLabel = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._+-]*)?$", max_length=64)]
+_LABEL = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
+_LABEL_WORDS = "must start with a letter or digit and hold letters (A-Z, a-z), digits and . _ + - only"
+Label = Annotated[str, Field(max_length=64), _matches(_LABEL, _LABEL_WORDS)]
+OptionalLabel = Annotated[str, Field(max_length=64), _matches(f"({_LABEL})?", f"{_LABEL_WORDS}, or be empty")]
+Device = Annotated[
+    str, _matches("auto|cuda(:[0-9]{1,3})?|mps|cpu", "must be auto, cuda, cuda:N (N from 0 to 999), mps or cpu")
+]
 ImageSize = Annotated[
     tuple[Annotated[int, Field(ge=16, le=4096)], Annotated[int, Field(ge=16, le=4096)]],
-    BeforeValidator(_listed),
+    BeforeValidator(_height_and_width),
 ]
 
 
@@ -61,11 +86,7 @@ class Table(BaseModel):
 class Run(Table):
     name: Label = Field("reid", description="the experiment; first part of every file name")
     dir: Text = Field("runs", description="folder that holds the run folders", min_length=1)
-    device: str = Field(
-        "auto",
-        description="`auto`, `cuda`, `cuda:1`, `mps` or `cpu`",
-        pattern=r"^(auto|cuda(:\d+)?|mps|cpu)$",
-    )
+    device: Device = Field("auto", description="`auto`, `cuda`, `cuda:1`, `mps` or `cpu`")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",
         description="autocast type of the forward pass; weights stay fp32. "
@@ -126,14 +147,18 @@ class Train(Table):
     )
     triplet_weight: float = Field(1.0, description="weight of the triplet loss beside cross-entropy", ge=0)
     label_smoothing: Share = Field(0.0, description="label smoothing of cross-entropy")
-    warmup_epochs: float = Field(0.0, description="epochs of linear warm-up of the learning rate", ge=0)
+    warmup_epochs: float = Field(
+        0.0, description="epochs of linear warm-up of the learning rate; at most `epochs`", ge=0
+    )
     schedule: Literal["constant", "cosine"] = Field(
         "constant", description="learning rate after the warm-up; `cosine` falls to 0 at the last epoch"
     )
     sampler: Literal["shuffle", "pk"] = Field(
         "shuffle", description="`shuffle`: every image once; `pk`: batches of P identities x K images"
     )
-    images_per_identity: int = Field(4, description="K of the `pk` sampler; must divide `batch_size`", ge=2)
+    images_per_identity: int = Field(
+        4, description="K of the `pk` sampler; `batch_size` must be a multiple of it, twice it at least", ge=2
+    )
     early_stop_patience: int = Field(
         3, description="epochs without a better Rank-1 after which the run ends; 0: never", ge=0
     )
@@ -146,8 +171,8 @@ class Validate(Table):
         "`held-out`: a seeded share of the training identities",
     )
     splits: Annotated[
-        tuple[Annotated[int, Field(ge=0, le=99)], ...], BeforeValidator(_listed), AfterValidator(_distinct)
-    ] = Field((0,), description="the numbers N of the splits; metrics are averaged over them", min_length=1)
+        tuple[Annotated[int, Field(ge=0, le=99)], ...], BeforeValidator(_listed), AfterValidator(_some_distinct)
+    ] = Field((0,), description="the numbers N of the splits; metrics are averaged over them")
     held_out_share: float = Field(0.2, description="share of the training identities held out", gt=0, lt=1)
     every: int = Field(1, description="validate after every so many epochs, and after the last", ge=1)
 
@@ -166,12 +191,28 @@ class Profile(Table):
         return self.model_dump(mode="json", by_alias=True)
 
     @model_validator(mode="after")
-    def _batch_fits_the_sampler(self) -> Profile:
-        train = self.train
-        if train.sampler == "pk" and train.batch_size % train.images_per_identity:
-            raise PydanticCustomError(
-                "batch_not_pk",
-                "train.batch_size {batch} is not a multiple of train.images_per_identity {k}, as sampler `pk` needs",
-                {"batch": train.batch_size, "k": train.images_per_identity},
-            )
+    def _keys_fit_each_other(self) -> Profile:
+        if broken := [message for _, message in broken_rules(self.train.model_dump())]:
+            raise ValueError("; ".join(broken))
         return self
+
+
+def broken_rules(train: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The rules across keys of `[train]` that are broken: (keys, what is wrong and the way out) of each.
+
+    Args:
+        train: values that are right by themselves; a rule that needs one that is not there is left out.
+    """
+    match train:
+        case {"sampler": "pk", "batch_size": batch, "images_per_identity": k}:
+            keys = ("train.batch_size", "train.images_per_identity", "train.sampler")
+            if batch % k:
+                text = f"is not a multiple of train.images_per_identity {k}, as sampler `pk` needs"
+                yield keys, f"train.batch_size {batch} {text}"
+            elif batch < 2 * k:
+                text = f"holds one identity of train.images_per_identity {k}, so no negatives; {2 * k} is the least"
+                yield keys, f"train.batch_size {batch} {text}"
+    match train:
+        case {"warmup_epochs": warmup, "epochs": epochs} if warmup > epochs:
+            text = f"is more than train.epochs {epochs}: the full rate would never be reached; lower it"
+            yield ("train.warmup_epochs", "train.epochs"), f"train.warmup_epochs {warmup:g} {text}"

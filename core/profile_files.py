@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import toml
 from platformdirs import user_config_path
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from core.errors import ProfileError
-from core.profile import Profile
+from core.profile import Profile, broken_rules
+from core.profile_problems import Places, nearest, schema_problem, sound_values
 
 DEMO_ROOT = "demo:hands"
 
@@ -55,13 +55,20 @@ def find_profiles(first: Path | None = None) -> list[Path]:
     """Every profile that can be named, by folder and then by name; of equal names the first folder's wins.
 
     Raises:
-        ProfileError: `first` is no folder.
+        ProfileError: `first` is no folder, or one of the folders cannot be read.
     """
-    if first is not None and not first.is_dir():
-        raise ProfileError(str(first), ["no such folder (given with --profiles)"])
     found: dict[str, Path] = {}
     for folder in profile_folders(first):
-        for path in sorted(folder.glob("*.toml")):
+        try:
+            paths = sorted(path for path in folder.iterdir() if path.suffix == ".toml")
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if folder is first:
+                raise ProfileError(str(first), ["no such folder (given with --profiles)"]) from error
+            continue
+        except OSError as error:
+            text = f"the folder cannot be read: {error.strerror}; make it readable for you, or move it away"
+            raise ProfileError(str(folder), [text]) from error
+        for path in paths:
             found.setdefault(path.stem, path)
     return list(found.values())
 
@@ -70,17 +77,18 @@ def locate_profile(name: str, first: Path | None = None) -> Path:
     """The file of a profile given by name (`demo`) or by path.
 
     Raises:
-        ProfileError: there is none; the message names the nearest.
+        ProfileError: there is none, or it cannot be read; the message names the nearest.
     """
-    path = Path(name).expanduser()
-    if path.is_file():
+    path = _from_home(Path(name))
+    unreadable = _unreadable(path, "file")
+    if not unreadable:
         return path
     if path.suffix == ".toml" or len(path.parts) > 1:
-        raise ProfileError(name, ["no such file"])
+        raise ProfileError(name, [unreadable])
     known = {found.stem: found for found in find_profiles(first)}
     if name in known:
         return known[name]
-    raise ProfileError(name, [f"no profile of that name{_nearest(name, known)}; known: {', '.join(sorted(known))}"])
+    raise ProfileError(name, [f"no profile of that name{nearest(name, known)}; known: {', '.join(sorted(known))}"])
 
 
 def read_profile(path: Path, overrides: Sequence[str] = (), *, check_folders: bool = True) -> ProfileReading:
@@ -92,28 +100,30 @@ def read_profile(path: Path, overrides: Sequence[str] = (), *, check_folders: bo
         check_folders: whether folders and files that the profile names must exist.
     """
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")  # some editors put a byte order mark before the text
         tables = tomllib.loads(text)
     except OSError as error:
         return ProfileReading(path, None, (f"{path}: cannot be read: {error.strerror}",))
     except UnicodeDecodeError as error:
         return ProfileReading(path, None, (f"{path}: is not UTF-8 text (byte {error.start})",))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib's own, and numbers or nesting without end
         return ProfileReading(path, None, (f"{path}: is not TOML: {error}",))
-    lines = {key: f"{path}:{line}" for key, line in _lines_of_keys(text).items()}
+    places = Places(path, text)
     problems = []
     for override in overrides:
-        key, problem = _override(tables, override)
-        lines[key] = f"--set {override}"
-        problems += [problem] if problem else []
-    try:
-        profile = Profile.model_validate(tables)
-    except ValidationError as error:
-        problems += [_sentence(detail, path, lines) for detail in error.errors(include_url=False)]
-        return ProfileReading(path, None, tuple(problems))
+        key, trouble = _override(tables, override)
+        if trouble:
+            problems.append(places.bad_override(override, trouble))
+        else:
+            places.overridden(key, override)
+    profile, details = _validated(tables)
+    problems += [schema_problem(detail, places) for detail in details]
+    values = sound_values(tables, details)
+    problems += [places.problem(keys, message) for keys, message in broken_rules(values.get("train", {}))]
     if check_folders:
-        problems += [f"{_place(key, path, lines)}: {key}: {text}" for key, text in _missing(profile)]
-    return ProfileReading(path, profile, tuple(problems))
+        problems += [places.problem((key,), f"{key}: {message}") for key, message in _missing(values)]
+    problems.sort(key=lambda problem: problem.order)
+    return ProfileReading(path, profile, tuple(problem.message for problem in problems))
 
 
 def load_profile(path: Path, overrides: Sequence[str] = (), *, check_folders: bool = True) -> Profile:
@@ -136,95 +146,102 @@ def write_profile(profile: Profile) -> str:
     return toml.dumps(profile.tables(), encoder=encoder)
 
 
-def _lines_of_keys(text: str) -> dict[str, int]:
-    """Line number of each `table.key` and of each table, for messages; 1 is the first line."""
-    lines: dict[str, int] = {}
-    table = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\[?\s*([\w.\"' -]+?)\s*\]", line):
-            table = header[1]
-            lines.setdefault(table, number)
-        elif key := re.match(r"\s*([\w.\"'-]+)\s*=", line):
-            lines.setdefault(".".join(filter(None, (table, key[1].strip("\"'")))), number)
-    return lines
+def _validated(tables: Mapping[str, Any]) -> tuple[Profile | None, list[ErrorDetails]]:
+    """The profile, or what is wrong with single keys of it; neither where only rules across keys are broken."""
+    try:
+        return Profile.model_validate(tables), []
+    except ValidationError as error:
+        return None, [detail for detail in error.errors(include_url=False) if detail["loc"]]
 
 
 def _override(tables: dict[str, Any], override: str) -> tuple[str, str]:
     """Put one `table.key=value` into the tables; gives the key and, where it cannot be done, the problem."""
     key, equals, value = override.partition("=")
-    table, dot, name = key.strip().partition(".")
+    table, dot, name = (part.strip() for part in key.partition("."))
     if not (equals and dot and table and name):
-        return key, f"--set {override}: must look like table.key=value, for example train.lr=1e-5"
+        return key, "must look like table.key=value, for example train.lr=1e-5"
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         parsed = value.strip()
     entries = tables.setdefault(table, {})
     if not isinstance(entries, dict):
-        return key, f"--set {override}: {table} is not a table in this profile"
+        return key, f"{table} is not a table in this profile"
     entries[name] = parsed
-    return key.strip(), ""
+    return f"{table}.{name}", ""
 
 
-def _known_keys() -> Iterator[str]:
-    for name, field in Profile.model_fields.items():
-        table = field.alias or name
-        yield table
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from (f"{table}.{key}" for key in field.annotation.model_fields)
+def _missing(values: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """What the profile names and cannot be used: (key, what is wrong and the way out). Only values that are there."""
+    root = values.get("data", {}).get("root", DEMO_ROOT)
+    if root != DEMO_ROOT:
+        yield from (("data.root", text) for text in _data_problems(root, values.get("validate", {})))
+    weights = values.get("model", {}).get("pretrained", "none")
+    if is_weights_file(weights) and (text := _path_problem(weights, "file")):
+        yield "model.pretrained", text
+    runs = values.get("run", {}).get("dir")
+    if runs and (text := _path_problem(runs, "new folder")):
+        yield "run.dir", text
 
 
-def _nearest(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
+def _data_problems(root: str, validate: Mapping[str, Any]) -> Iterator[str]:
+    way_out = "(see `reid-tui data prepare --help`)"
+    if text := _path_problem(root, "folder"):
+        yield f"{text} {way_out}" if text.startswith("no such") else text
+        return
+    splits = validate.get("splits", ()) if validate.get("on") == "splits" else ()
+    wanted = ["train", *(f"{kind}{n}" for n in splits for kind in ("query", "gallery"))]
+    problems = {name: text for name in wanted if (text := _unreadable(expand(root) / name, "folder"))}
+    absent = [name for name, text in problems.items() if text.startswith("no such")]
+    if absent:
+        yield f"{expand(root)} has no folder {', '.join(absent)} {way_out}"
+    yield from (text for name, text in problems.items() if name not in absent)
 
 
-def _place(key: str, path: Path, lines: Mapping[str, str]) -> str:
-    """Where a key stands, or else its table, or else the file."""
-    return lines.get(key) or lines.get(key.partition(".")[0]) or str(path)
+def _path_problem(given: str, kind: Literal["file", "folder", "new folder"]) -> str:
+    """Why a path of a profile cannot be used, and the way out; empty: it can."""
+    try:
+        path = expand(given)
+    except ProfileError as error:
+        return error.problems[0]
+    return _unwritable(path) if kind == "new folder" else _unreadable(path, kind)
 
 
-def _sentence(detail: ErrorDetails, path: Path, lines: Mapping[str, str]) -> str:
-    """One problem that pydantic found, in the words of somebody who writes TOML."""
-    parts = [str(part) for part in detail["loc"]]
-    key, item = ".".join(parts[:2]), parts[2:]
-    where = _place(key, path, lines)
-    kind, given = detail["type"], detail["input"]
-    if kind == "extra_forbidden":
-        known = list(_known_keys())
-        elsewhere = [name for name in known if name.partition(".")[2] == parts[-1]]
-        hint = f"; did you mean {elsewhere[0]}?" if elsewhere else _nearest(key, known)
-        return f"{where}: {key}: unknown {'key' if len(parts) > 1 else 'table'}{hint}"
-    if kind == "missing":
-        return f"{where}: {key}: is missing, and has no default"
-    if kind == "batch_not_pk":
-        return f"{_place('train.batch_size', path, lines)}: {detail['msg']}"
-    message = detail["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    place = f"{key}[{item[0]}]" if item else key
-    shown = "" if isinstance(given, dict) else f" (it is {_as_toml(given)})"
-    return f"{where}: {place}: {message}{shown}"
+def _unreadable(path: Path, kind: Literal["file", "folder"]) -> str:
+    """Why a file or folder cannot be read, and the way out; empty: it can."""
+    way_out = f"make it readable for you, or name another {kind}"
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return f"no such {kind}: {path}"
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}; {way_out}"
+    folder = kind == "folder"
+    if not (stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode)):
+        return f"no such {kind}: {path} is something else"
+    return "" if _may(path, os.R_OK | (os.X_OK if folder else 0)) else f"{path} cannot be read; {way_out}"
 
 
-def _as_toml(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+def _unwritable(path: Path) -> str:
+    """Why a folder cannot be made, or written to where it is there, and the way out; empty: it can."""
+    way_out = "name another folder"
+    for nearest_there in (path, *path.parents):
+        try:
+            mode = nearest_there.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            return f"{path} cannot be made: {error.strerror}; {way_out}"
+        if not stat.S_ISDIR(mode):
+            return f"{nearest_there} is a file, not a folder; {way_out}"
+        if not _may(nearest_there, os.W_OK | os.X_OK):
+            return f"{nearest_there} cannot be written to; make it writable for you, or {way_out}"
+        return ""
+    return f"{path} cannot be made; {way_out}"
 
 
-def _missing(profile: Profile) -> Iterator[tuple[str, str]]:
-    """What the profile names and is not there: (key, what is wrong and the way out)."""
-    root = expand(profile.data.root)
-    folders = [f"{kind}{n}" for n in profile.validation.splits for kind in ("query", "gallery")]
-    wanted = ["train", *(folders if profile.validation.on == "splits" else [])]
-    if profile.data.root != DEMO_ROOT:
-        if not root.is_dir():
-            yield "data.root", f"no such folder: {root} (see `reid-tui data prepare --help`)"
-        else:
-            absent = [name for name in wanted if not (root / name).is_dir()]
-            if absent:
-                yield "data.root", f"{root} has no folder {', '.join(absent)} (see `reid-tui data prepare --help`)"
-    weights = profile.model.pretrained
-    if is_weights_file(weights) and not expand(weights).is_file():
-        yield "model.pretrained", f"no such file: {expand(weights)}"
+def _may(path: Path, right: int) -> bool:
+    return os.access(path, right, effective_ids=os.access in os.supports_effective_ids)
 
 
 def is_weights_file(pretrained: str) -> bool:
@@ -233,5 +250,17 @@ def is_weights_file(pretrained: str) -> bool:
 
 
 def expand(path: str) -> Path:
-    """A path as a profile gives it: `~` and `$VARIABLES` taken in, relative to the working folder."""
-    return Path(os.path.expandvars(path)).expanduser()
+    """A path as a profile gives it: `~` and `$VARIABLES` taken in, relative to the working folder.
+
+    Raises:
+        ProfileError: it starts with `~name`, and nobody has that name here.
+    """
+    return _from_home(Path(os.path.expandvars(path)))
+
+
+def _from_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        text = f"the home folder {path.parts[0]} is not known here; write the path in full"
+        raise ProfileError(str(path), [text]) from error
