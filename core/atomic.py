@@ -30,8 +30,10 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], None]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:  # a signal in the middle must not leave the part behind either
+    except BaseException as error:  # a signal in the middle must not leave the part behind either
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a write that fails does not say of what
         raise
     _flush_folder(path.parent)
 

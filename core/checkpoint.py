@@ -1,8 +1,8 @@
 """Checkpoints: tensors and plain values in one dict, which `open_clip.create_model(NAME, pretrained=FILE)` loads too.
 
     format           1
-    state_dict       the whole CLIP model in open_clip's naming, fp32
-    exact_positions  entries of `state_dict` at the trained image size, where open_clip builds the native one only
+    state_dict       the whole CLIP model in open_clip's naming, fp32; its image positions are for the native size
+    exact_positions  the image positions at the trained size, by their names in `state_dict`; {} where it is native
     open_clip_model  its name there ("ViT-B-16-quickgelu")
     image_size       [height, width] in pixels
     mean, std        per channel, of pixels in 0..1: the model's own preprocessing
@@ -16,10 +16,13 @@ More keys may stand beside these; readers leave alone what they do not know.
 
 from __future__ import annotations
 
+import copy
+import errno
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import torch
 from torch import Tensor, nn
@@ -113,7 +116,14 @@ def save_checkpoint(
         "metrics": {str(name): float(value) for name, value in metrics.items()},
         "reason": str(reason),
     }
-    atomic_write(path, lambda file: torch.save(content, file))
+
+    def write(file: BinaryIO) -> None:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # torch's own, of a file that is shorter than what it wrote
+            raise _disk_error(error, path) from error
+
+    atomic_write(path, write)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -162,15 +172,14 @@ def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _take_native_positions(state: dict[str, Tensor], model: ReidModel) -> dict[str, Tensor]:
-    """Put positions of the native size into `state` where open_clip cannot build the tower at this one.
+    """Put positions of the native size into `state`, and give those of the trained size back, by name.
 
-    It makes a ModifiedResNet for squares only, and loads timm's towers before it resizes them. `force_image_size`
-    covers the rest. What is taken out of `state` is given back, by name.
+    open_clip, asked for nothing else, builds the native size. It resizes the positions of square ViTs only, and takes
+    128x256 for 256x128.
     """
     table = position_table(model.visual)
-    square = model.image_size[0] == model.image_size[1]
-    if table is None or table.key == "positional_embedding" or (table.key.startswith("attnpool") and square):
-        return {}
+    if table is None:
+        return _take_native_windows(state, model)
     native = (model.native_size[0] // table.stride[0], model.native_size[1] // table.stride[1])
     if native == table.grid:
         return {}
@@ -178,6 +187,29 @@ def _take_native_positions(state: dict[str, Tensor], model: ReidModel) -> dict[s
     exact = state[key]
     state[key] = resample(exact, table.grid, native, table.class_tokens)
     return {key: exact}
+
+
+def _take_native_windows(state: dict[str, Tensor], model: ReidModel) -> dict[str, Tensor]:
+    """The same for Swin, whose windows grow with the image and each have a table of relative positions."""
+    windowed = any(name.endswith("relative_position_bias_table") for name in state)
+    if not windowed or model.image_size == model.native_size:
+        return {}
+    tower = cast(Any, copy.deepcopy(model.visual).to("cpu"))
+    tower.set_input_size(model.native_size)
+    native = {f"visual.{name}": value for name, value in _on_cpu(tower.state_dict()).items()}
+    exact = {name: state[name] for name, value in native.items() if state[name].shape != value.shape}
+    state.update({name: native[name] for name in exact})
+    return exact
+
+
+def _disk_error(error: BaseException, path: Path) -> OSError:
+    """What stopped a write: torch raises an error of its own while it closes the file after the first one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return OSError(cause.errno, os.strerror(cause.errno), str(path))
+        cause = cause.__context__
+    return OSError(errno.EIO, f"cannot be written ({one_line(error, 120)})", str(path))
 
 
 def _plain(value: Any, place: str) -> Any:

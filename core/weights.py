@@ -7,6 +7,7 @@ ones as they are, and says nothing of QuickGELU; so reading is done here, and op
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +21,9 @@ from core.architectures import QUICK_GELU_SUFFIX, Evidence, base_name, import_op
 from core.errors import WeightsError
 from core.positions import position_table, resample, square_grid
 from core.profile import Model
-from core.weights_files import read_file
+from core.weights_files import check_connection, find_in_cache, read_file
+
+log = logging.getLogger(__name__)
 
 CHECKPOINT_FORMAT = 1
 OPENAI_MARKS = ("input_resolution", "context_length", "vocab_size")  # entries that only OpenAI's archives have
@@ -76,22 +79,26 @@ def tag_evidence(spec: Model, name: str, config: Mapping[str, Any]) -> Evidence 
 
 
 def read_tag(spec: Model, name: str, config: Mapping[str, Any]) -> Weights:
-    """Weights of a tag, downloaded by open_clip where its caches (`HF_HUB_CACHE`) do not have them.
+    """Weights of a tag, from the cache (`HF_HUB_CACHE`), or downloaded into it by open_clip; the log says so before.
 
     Raises:
         WeightsError: they cannot be had, or not be read.
     """
     open_clip = import_open_clip()
+    place = config.get("hf_hub") or config.get("url")
     try:
-        path = open_clip.download_pretrained(config)
+        path = find_in_cache(config)
+        if path is None:
+            log.warning("Downloading weights %s of %s from %s …", spec.pretrained, name, place)
+            check_connection(config)
+            path = Path(open_clip.download_pretrained(config))
     except Exception as error:  # huggingface_hub, httpx and urllib each have their own
         raise WeightsError(
             f"Weights {spec.pretrained} of {name} cannot be downloaded",
-            f"{one_line(error)}\nWithout a network: download {config.get('hf_hub') or config.get('url')} on another "
-            f"machine, copy the weights here and set model.pretrained to the file; or copy the Hugging Face cache "
-            f"and set HF_HUB_CACHE to it",
+            f"{one_line(error)}\nWithout a network: download {place} on another machine, copy the weights here and set "
+            f"model.pretrained to the file; or copy the Hugging Face cache and set HF_HUB_CACHE to it",
         ) from error
-    weights = read_weights(Path(path))
+    weights = read_weights(path)
     return replace(
         weights, source=f"tag {spec.pretrained}", evidence=None, mean=tuple(config["mean"]), std=tuple(config["std"])
     )
@@ -203,9 +210,9 @@ def _file_evidence(path: Path, from_openai: bool) -> Evidence | None:
         quick_gelu = bool(model.get("quick_gelu", False))
         activation = "QuickGELU" if quick_gelu else "GELU"
         return Evidence(quick_gelu, f"open_clip_config.json beside {path.name} says {activation}")
-    repositories = [part for part in path.parts if part.startswith("models--")]
-    if any("openai" in part.lower() for part in (*repositories, path.name)):
-        return Evidence(True, f"the path of {path.name} says openai, and OpenAI trained with QuickGELU")
+    for part in path.parts:  # a repository in the Hugging Face cache; any other name may say anything
+        if part.startswith("models--") and "openai" in part.lower():
+            return Evidence(True, f"{path.name} is of {part}, and OpenAI trained with QuickGELU")
     return None
 
 

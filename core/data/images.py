@@ -26,6 +26,8 @@ _DAMAGE = (
     LookupError,
     ArithmeticError,
     RuntimeError,
+    AttributeError,
+    AssertionError,
     struct.error,
     zlib.error,
 )
@@ -83,7 +85,8 @@ def read_image(path: Path, size: tuple[int, int]) -> Pixels:
         problem = f"has too many pixels to be read safely ({error or 'out of memory'})"
         raise unreadable(path, problem, "scale it down") from error
     except _DAMAGE as error:
-        raise unreadable(path, f"is damaged or cut short ({error})", "replace it or move it away") from error
+        cause = str(error) or type(error).__name__
+        raise unreadable(path, f"is damaged or cut short ({cause})", "replace it or move it away") from error
 
 
 def unreadable(path: Path, problem: str, way_out: str) -> DataError:
@@ -140,7 +143,8 @@ def _orientation(image: Image.Image) -> int:
 def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_as_bytes(np.asarray(image))).convert("RGB")
-    if image.has_transparency_data:
+    bare = image.mode == "P" and image.palette is None  # of an .icns; the decoder alone knows its colours
+    if bare or image.has_transparency_data:
         clear = image.convert("RGBA")
         black = Image.new("RGBA", clear.size, (0, 0, 0, 255))
         return Image.alpha_composite(black, clear).convert("RGB")

@@ -55,6 +55,16 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: B
     assert names(tmp_path) == ["file.bin"]
 
 
+def test_a_full_disk_says_of_which_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.bin"
+
+    def fail(_: BinaryIO) -> None:
+        raise OSError(28, "No space left")
+
+    with pytest.raises(OSError, match=r"No space left.*file\.bin'"):
+        atomic_write(path, fail)
+
+
 def test_the_part_is_hidden_and_beside_the_file(tmp_path: Path) -> None:
     path = tmp_path / "file.bin"
     seen: list[str] = []

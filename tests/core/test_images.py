@@ -13,6 +13,10 @@ from PIL import ImageFile as PillowFile
 from core.data.images import read_image, shown
 from core.errors import DataError
 
+Image.init()
+# All that Pillow writes; EPS and PDF are programs for Ghostscript, not images.
+FORMATS = sorted(Image.SAVE.keys() - {"EPS", "PDF"})
+
 
 def save(path: Path, image: Image.Image, **options: object) -> Path:
     image.save(path, **options)
@@ -173,6 +177,13 @@ class TestModes:
         pixels = read_image(save(tmp_path / "a.tif", Image.fromarray(values)), (1, 4))
         assert pixels[0, :, 0].tolist() == [0, 128, 255, 0]
 
+    def test_palette_of_an_icns(self, tmp_path):
+        """Pillow gives it no palette, as which alone it asks for transparency."""
+        image = Image.new("RGB", (64, 64), "red")
+        image.paste("lime", (32, 0, 64, 64))
+        path = save(tmp_path / "a.icns", image.quantize(2))
+        assert corners(read_image(path, (64, 64))) == [RED, LIME, RED, LIME]
+
     def test_first_frame_of_an_animation(self, tmp_path):
         frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
         path = save(tmp_path / "a.gif", frames[0], save_all=True, append_images=frames[1:])
@@ -246,6 +257,36 @@ class TestFaults:
         data[len(data) // 2] ^= 0xFF
         path.write_bytes(data)
         self.fails(path, "damaged")
+
+    @pytest.mark.filterwarnings("ignore")
+    @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK"])
+    @pytest.mark.parametrize("kind", FORMATS)
+    def test_any_damage_gives_pixels_or_a_fault(self, tmp_path, kind, mode):
+        path = tmp_path / f"a.{kind.lower()}"
+        try:
+            photo(40, 48).convert(mode).save(path, format=kind)
+        except (OSError, ValueError, KeyError, RuntimeError):
+            return  # a mode that the format does not have
+        whole = path.read_bytes()
+        for seed in range(60):
+            draw = np.random.default_rng(seed)
+            content = np.frombuffer(whole, np.uint8).copy()
+            reach = min(200, len(content)) if seed % 2 else len(content)  # headers are where most goes wrong
+            content[draw.integers(0, reach, draw.integers(1, 10))] = draw.integers(0, 256)
+            path.write_bytes(content[: draw.integers(1, len(content))] if seed % 5 == 0 else content)
+            try:
+                assert read_image(path, (16, 12)).shape == (16, 12, 3)
+            except DataError as error:
+                assert path.name in error.message
+
+    @pytest.mark.parametrize("kind", [AssertionError, AttributeError])  # of .icns and Spider files
+    def test_what_pillow_trips_over_is_a_fault(self, tmp_path, monkeypatch, kind):
+        def broken(*_):
+            raise kind
+
+        path = save(tmp_path / "a.png", quarters())
+        monkeypatch.setattr(Image.Image, "convert", broken)
+        self.fails(path, "damaged", kind.__name__)
 
     def test_too_many_pixels(self, tmp_path, monkeypatch):
         path = save(tmp_path / "a.png", quarters())

@@ -6,7 +6,11 @@ import json
 import logging
 import os
 import pickle
+import random
+import re
+import socket
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +24,9 @@ from core.errors import WeightsError
 from core.model import ReidModel, build_model
 from core.profile import Model
 from core.weights import read_weights
+from core.weights_files import find_in_cache, read_file
 from tests.core import tiny_clip
+from tests.core.test_checkpoint import mutated, with_entry
 
 SIZE = (32, 32)
 POSITIONS = "visual.positional_embedding"
@@ -132,6 +138,106 @@ def test_a_file_with_code_is_refused_and_not_run(tmp_path: Path, bare: bool) -> 
     assert not trace.exists()
 
 
+class Loud(torch.nn.Module):
+    """Says so when a TorchScript archive of it is unpickled by torch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.arange(6.0).reshape(2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+    @torch.jit.export
+    def __getstate__(self) -> tuple[Tensor, bool]:
+        return self.weight, self.training
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[Tensor, bool]) -> None:
+        print("__setstate__ was run")
+        self.weight = state[0]
+        self.training = state[1]
+
+
+def test_an_archive_with_code_of_its_own_is_not_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "loud.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(Loud()), str(path))
+        torch.jit.load(str(path))
+    assert "__setstate__ was run" in capfd.readouterr().out  # so it is a test of something
+    with pytest.raises(WeightsError, match=r"holds code.*Loud\.__setstate__") as caught:
+        build(path)
+    assert str(path) in caught.value.title
+    assert "was run" not in capfd.readouterr().out
+
+
+class Quiet(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.arange(6.0).reshape(2, 3))
+        self.register_buffer("steps", torch.tensor(3))
+        self.plain = torch.ones(2)
+        self.inner = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2)])
+        self.turned = torch.nn.Parameter(torch.rand(3, 4).half().t())  # not contiguous
+        self.none = torch.nn.Parameter(torch.empty(0, 3))
+        self.tied = self.inner[0].weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.plain[0]
+
+
+def test_an_archive_gives_what_torch_gives(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(Quiet(), torch.ones(1))
+        torch.jit.save(traced, str(tmp_path / "a.pt"))
+        expected = torch.jit.load(str(tmp_path / "a.pt")).state_dict()
+    state = read_file(tmp_path / "a.pt")
+    assert "plain" not in state and state.keys() == expected.keys()
+    for key, value in state.items():
+        assert value.dtype == expected[key].dtype and torch.equal(value, expected[key])
+
+
+def test_an_archive_that_names_a_function_is_refused(tmp_path: Path, open_clip: Any) -> None:
+    save_archive(tmp_path / "whole.pt", open_clip)
+    trace = tmp_path / "was-here"
+    with zipfile.ZipFile(tmp_path / "whole.pt") as old, zipfile.ZipFile(tmp_path / "evil.pt", "w") as new:
+        for name in old.namelist():
+            evil = pickle.dumps(Shell(trace), protocol=2) if name.endswith("/data.pkl") else old.read(name)
+            new.writestr(name, evil)
+    with pytest.raises(WeightsError, match=r"evil\.pt was refused because it holds code, not only tensors \(\w+\.sys"):
+        build(tmp_path / "evil.pt")
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("kind", ["archive", "pickle", "safetensors"])
+def test_a_damaged_file_is_loaded_or_refused(tmp_path: Path, open_clip: Any, state: Any, kind: str) -> None:
+    """Of an archive: as a whole, and its pickle alone, in a sound zip."""
+    suffix = "safetensors" if kind == "safetensors" else "pt"
+    whole, path = tmp_path / f"whole.{suffix}", tmp_path / f"damaged.{suffix}"
+    save_file(state, whole) if kind == "safetensors" else save_archive(whole, open_clip)
+    for seed in range(200):
+        draw = random.Random(seed)
+        if kind == "pickle":
+            with_entry(whole, "/data.pkl", lambda old, draw=draw: mutated(old, draw), path)
+        else:
+            path.write_bytes(mutated(whole.read_bytes(), draw))
+        try:
+            read_weights(path)
+        except WeightsError as error:
+            assert path.name in str(error)
+
+
+def test_a_file_without_checksums_is_taken(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(state, tmp_path / "weights.pt")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert read_weights(tmp_path / "weights.pt").state.keys() == state.keys()
+
+
 def test_damaged_files_are_named(tmp_path: Path, state: dict[str, Tensor]) -> None:
     whole = tmp_path / "whole.pt"
     torch.save(state, whole)
@@ -141,12 +247,14 @@ def test_damaged_files_are_named(tmp_path: Path, state: dict[str, Tensor]) -> No
         "half.safetensors": (tmp_path / "whole.safetensors").read_bytes()[:-100],
         "empty.pt": b"",
         "text.pth": b"<html>404 not found</html>",
+        "words.pt": b"hello, these are words",
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(WeightsError, match="damaged or cut short") as caught:
             build(tmp_path / name)
         assert name in caught.value.title
+        assert not re.search(r"\(\W*\d*\W*\)", caught.value.message)  # a number says nothing
 
 
 @pytest.mark.parametrize("name", ["pointer.pt", "pointer.safetensors"])
@@ -225,16 +333,21 @@ def test_an_archive_of_somebody_else_says_nothing(tmp_path: Path, open_clip: Any
     assert build(tmp_path / "ViT.pt", "tiny-vit", stated="yes").open_clip_name == "tiny-vit-quickgelu"
 
 
-def test_a_path_that_says_openai_counts(tmp_path: Path, state: dict[str, Tensor]) -> None:
+def test_a_repository_in_the_cache_that_says_openai_counts(tmp_path: Path, state: dict[str, Tensor]) -> None:
     cache = tmp_path / "models--timm--vit_base_patch16_clip_224.openai" / "snapshots" / "abc"
     cache.mkdir(parents=True)
-    for path in (cache / "weights.pt", tmp_path / "vit_openai.pt"):
-        torch.save(state, path)
-        assert build(path, "tiny-vit").open_clip_name == "tiny-vit-quickgelu"
+    torch.save(state, cache / "weights.pt")
+    assert build(cache / "weights.pt", "tiny-vit").open_clip_name == "tiny-vit-quickgelu"
+
+
+def test_openai_in_a_name_that_anybody_gives_does_not_count(tmp_path: Path, state: dict[str, Tensor]) -> None:
     home = tmp_path / "openai-people"
     home.mkdir()
-    torch.save(state, home / "laion.pt")
-    assert read_weights(home / "laion.pt").evidence is None
+    for path in (tmp_path / "from-openai-gelu.pt", home / "laion.pt"):
+        torch.save(state, path)
+        assert read_weights(path).evidence is None
+        with pytest.raises(WeightsError, match=r"set model\.quick_gelu"):
+            build(path, "tiny-vit")
 
 
 @pytest.mark.parametrize("quick_gelu", [True, False])
@@ -428,6 +541,59 @@ def test_without_a_network_the_way_out_is_named() -> None:
     cause, way_out = caught.value.message.split("\n")
     assert "org/tiny" in cause
     assert "set model.pretrained to the file" in way_out and "HF_HUB_CACHE" in way_out
+
+
+@pytest.mark.usefixtures("tags")
+def test_a_download_is_announced_and_what_the_cache_has_is_not(
+    offline_cache: Path, state: dict[str, Tensor], open_clip: Any, caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(_: Any) -> str:
+        assert "Downloading weights plain of tiny-vit from org/tiny/" in caplog.text
+        torch.save(state, offline_cache / "file.bin")
+        return str(offline_cache / "file.bin")
+
+    monkeypatch.setattr("core.weights.check_connection", lambda _: None)
+    monkeypatch.setattr(open_clip, "download_pretrained", download)
+    build_model(Model(name="tiny-vit", pretrained="plain"), SIZE)
+    assert [record.levelname for record in caplog.records if "Downloading" in record.message] == ["WARNING"]
+    caplog.clear()
+    fill_cache(offline_cache, state)
+    monkeypatch.setattr(open_clip, "download_pretrained", pytest.fail)
+    build_model(Model(name="tiny-vit", pretrained="plain"), SIZE)
+    assert "Downloading" not in caplog.text
+
+
+@pytest.mark.usefixtures("tags")
+def test_a_cached_file_is_found_by_every_name(
+    offline_cache: Path, state: dict[str, Tensor], open_clip: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_cache(offline_cache, state)
+    [snapshot] = (offline_cache / "models--org--tiny" / "snapshots").iterdir()
+    for entry, name in (
+        ("org/tiny/", "open_clip_pytorch_model.bin"),
+        ("org/tiny/", "open_clip_model.safetensors"),
+        ("org/tiny/special.pt", "special.pt"),
+        ("org/tiny/special.pt", "special.safetensors"),
+    ):
+        (snapshot / name).touch()
+        assert find_in_cache({"hf_hub": entry}) == snapshot / name
+    assert find_in_cache({"hf_hub": "org/other/"}) is None
+    assert find_in_cache({"url": "https://example.org/file.pt"}) is None
+
+
+@pytest.mark.usefixtures("tags")
+def test_without_a_network_nothing_is_tried_again(
+    tmp_path: Path, open_clip: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as closed:  # bound, and nobody listens
+        closed.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        monkeypatch.setattr("huggingface_hub.hf_hub_url", lambda *names: "/".join((endpoint, *names)))
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(open_clip, "download_pretrained", pytest.fail)
+        with pytest.raises(WeightsError, match=f"{endpoint}/org/tiny/.*cannot be reached: .*refused"):
+            build_model(Model(name="tiny-vit", pretrained="plain"), SIZE)
 
 
 @pytest.mark.usefixtures("tags")

@@ -1,7 +1,7 @@
 """CLIP models small enough to build in a test, registered with open_clip under names of their own.
 
-tiny-vit has a QuickGELU twin; tiny-solo (GELU) and tiny-quick (QuickGELU) have none; tiny-timm and
-tiny-convnext have towers of timm's.
+tiny-vit has a QuickGELU twin; tiny-solo (GELU) and tiny-quick (QuickGELU) have none; tiny-timm, tiny-convnext and
+tiny-swin have towers of timm's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import timm
 import torch
+from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 
 from core.architectures import import_open_clip
@@ -33,7 +35,24 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "vision_cfg": {"timm_model_name": "test_convnext", "image_size": 160},
         "text_cfg": TEXT,
     },
+    "tiny-swin": {
+        "embed_dim": 24,
+        "vision_cfg": {"timm_model_name": "reid_tiny_swin", "image_size": 64},
+        "text_cfg": TEXT,
+    },
 }
+
+
+def reid_tiny_swin(pretrained: bool = False, **options: Any) -> nn.Module:
+    """timm has no Swin this small; its window grows with the image, one eighth of the grid."""
+    for ignored in ("pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"):
+        options.pop(ignored, None)
+    tower = SwinTransformer(img_size=64, embed_dim=16, depths=(1, 1), num_heads=(1, 1), window_size=2, **options)
+    tower.default_cfg = {}
+    return tower
+
+
+timm.models.register_model(reid_tiny_swin)
 
 
 def register(folder: Path) -> Any:
