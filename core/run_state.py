@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from core.events import (
     NAN,
@@ -24,16 +25,56 @@ from core.events import (
 from core.log_text import log_text
 
 LOG_LINES_KEPT = 2000
+LOSS_POINTS_KEPT = 20_000
+_THINNED_TO = LOSS_POINTS_KEPT // 4  # parts of the run; each is left with at most two points
 
 
 @dataclass
 class LossHistory:
-    """Training losses by time: `x` is in epochs (2.5: half-way through the third), one point per `Progress`."""
+    """Training losses by time: `x` is in epochs (2.5: half-way through the third), one point per `Progress`.
+
+    A long run is thinned: no more than `LOSS_POINTS_KEPT` points are kept, and of those that were merged the smallest
+    and the largest value of each series, so that a single spike stays.
+    """
 
     x: list[float] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
     ce: list[float] = field(default_factory=list)
     triplet: list[float] = field(default_factory=list)
+
+    def append(self, x: float, loss: float, ce: float, triplet: float) -> None:
+        self.x.append(x)
+        self.loss.append(loss)
+        self.ce.append(ce)
+        self.triplet.append(triplet)
+        if len(self.x) > LOSS_POINTS_KEPT:
+            self._thin()
+
+    def _thin(self) -> None:
+        """Cut the time so far into equal parts; those with more than two points keep two."""
+        first, extent = self.x[0], max(self.x[-1] - self.x[0], 1e-9)
+        parts = groupby(
+            range(len(self.x)), lambda at: min(int((self.x[at] - first) / extent * _THINNED_TO), _THINNED_TO - 1)
+        )
+        kept = LossHistory()
+        for _, members in parts:
+            at = list(members)
+            kept.x += [self.x[at[0]], self.x[at[-1]]][: len(at)]
+            kept.loss += _ends([self.loss[index] for index in at])
+            kept.ce += _ends([self.ce[index] for index in at])
+            kept.triplet += _ends([self.triplet[index] for index in at])
+        self.x, self.loss, self.ce, self.triplet = kept.x, kept.loss, kept.ce, kept.triplet
+
+
+def _ends(values: list[float]) -> list[float]:
+    """The smallest and the largest value, in the order in which they came; two values or fewer as they are."""
+    if len(values) <= 2:
+        return values
+    known = [at for at, value in enumerate(values) if not math.isnan(value)]
+    if not known:
+        return [NAN, NAN]
+    low, high = min(known, key=values.__getitem__), max(known, key=values.__getitem__)
+    return [values[min(low, high)], values[max(low, high)]]
 
 
 @dataclass
@@ -70,25 +111,37 @@ class RunState:
         return sum(seconds) / len(seconds) if seconds else NAN
 
     @property
+    def epochs_done(self) -> float:
+        """Epochs behind the run, with the part of the one in hand; its validation counts as its end."""
+        done = self.epochs[-1].epoch if self.epochs else 0
+        progress = self.progress
+        if progress is None or progress.epoch <= done or progress.phase == "prepare":
+            return done
+        if progress.phase == "validate":
+            return done + 1.0
+        return done + (progress.done / progress.total if progress.total else 0.0)
+
+    @property
     def phase_eta(self) -> float:
-        """Seconds to the end of the phase in hand at its present rate; NaN where the rate is not known."""
+        """Seconds to the end of the phase in hand at its present rate; NaN where it is not known, and at the end."""
         progress = self.progress
         if progress is None or self.started is None or not progress.images_per_second > 0:
+            return NAN
+        if progress.done >= progress.total:
             return NAN
         images = self.started.batch_size if progress.phase == "train" else 1
         return (progress.total - progress.done) * images / progress.images_per_second
 
     @property
     def run_eta(self) -> float:
-        """Seconds to the last epoch of the profile if nothing stops the run before; NaN before the first epoch."""
+        """Seconds to the last epoch of the profile if nothing stops the run before.
+
+        NaN before the first epoch, and when nothing but the last validation is left.
+        """
         if self.started is None or self.finished is not None or math.isnan(self.epoch_seconds):
             return NAN
-        done = self.epochs[-1].epoch
-        progress = self.progress
-        fraction = progress.done / progress.total if progress and progress.phase == "train" and progress.total else 0.0
-        if progress and progress.epoch <= done:
-            fraction = 0.0
-        return max(self.started.epochs - done - fraction, 0.0) * self.epoch_seconds
+        left = self.started.epochs - self.epochs_done
+        return left * self.epoch_seconds if left > 0 else NAN
 
 
 def _log(state: RunState, event: Event) -> None:
@@ -111,11 +164,7 @@ def fold(state: RunState, event: Event) -> RunState:
         case Progress():
             state.progress = event
             if event.phase == "train" and event.total and not math.isnan(event.loss):
-                history = state.losses
-                history.x.append(event.epoch - 1 + event.done / event.total)
-                history.loss.append(event.loss)
-                history.ce.append(event.ce)
-                history.triplet.append(event.triplet)
+                state.losses.append(event.epoch - 1 + event.done / event.total, event.loss, event.ce, event.triplet)
         case EpochFinished(metrics=metrics):
             state.epochs.append(metrics)
         case Patience():

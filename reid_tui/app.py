@@ -22,6 +22,7 @@ from textual.driver import Driver
 
 from core.control import RunControl
 from core.events import LogLine
+from core.run_state import RunState
 from reid_tui.live_run import Emit, LiveRun
 from reid_tui.output import OutputLines
 from reid_tui.screens.dashboard import DashboardScreen
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 StartRun = Callable[["Profile", Emit, RunControl], None]
 OUTPUT_LINES_KEPT = 500
+TERMINAL_GONE = "the terminal is gone; the training goes on"
 
 
 class ReidApp(App[None]):
@@ -51,6 +53,7 @@ class ReidApp(App[None]):
 
     TITLE = "reid-tui"
     CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "hint", "How to quit", show=False, priority=True)]
 
     def __init__(
@@ -73,7 +76,8 @@ class ReidApp(App[None]):
         self._warm = warm
         self._printed = OutputLines()
         self._output: deque[LogLine] = deque(maxlen=OUTPUT_LINES_KEPT)
-        self._dashboard: DashboardScreen | None = None
+        self._dashboard: DashboardScreen | None = None  # on the screen
+        self._last: DashboardScreen | None = None
         self.terminal_lost = False
         for theme in THEMES:
             self.register_theme(theme)
@@ -81,13 +85,13 @@ class ReidApp(App[None]):
 
     @property
     def dashboard(self) -> DashboardScreen | None:
-        """The dashboard of the last run that was launched, if there was one."""
-        return self._dashboard
+        """The dashboard of the last run that was launched, if there was one; it may have been left."""
+        return self._last
 
     @property
     def live_run(self) -> LiveRun | None:
         """The last run that was launched."""
-        return self._dashboard.live if self._dashboard else None
+        return self._last.live if self._last else None
 
     def on_mount(self) -> None:
         # No animation is worth the redraws that it takes from the training.
@@ -124,7 +128,7 @@ class ReidApp(App[None]):
 
     def launch(self, profile: Profile, title: str) -> None:
         """Show the dashboard, which starts the run."""
-        self._dashboard = DashboardScreen(title, partial(self._start_run, profile), list(self._output))
+        self._dashboard = self._last = DashboardScreen(title, partial(self._start_run, profile), list(self._output))
         self._output.clear()
         self.push_screen(self._dashboard)
 
@@ -135,7 +139,12 @@ class ReidApp(App[None]):
 
     @on(DashboardScreen.ProfilesWanted)
     def _profiles_wanted(self) -> None:
-        self.switch_screen(PickerScreen(self._read_profiles))
+        self._dashboard = None
+        if len(self.screen_stack) > 1 and isinstance(picker := self.screen_stack[-2], PickerScreen):
+            self.pop_screen()
+            picker.action_reload()
+        else:
+            self.switch_screen(PickerScreen(self._read_profiles))
 
     # What others write to the terminal --------------------------------------------------------------------------
 
@@ -155,17 +164,19 @@ class ReidApp(App[None]):
 
     async def action_quit(self) -> None:
         """ctrl+q, wherever it is not bound otherwise: asks while a run is live, like `q`."""
-        if self._dashboard is not None and self.screen is self._dashboard:
-            self._dashboard.action_leave()
-        elif self._dashboard is None or not self._dashboard.run_is_live:
+        if self._dashboard is None or not self._dashboard.run_is_live:
             self.exit()
+        elif not self._dashboard.asks_to_quit:
+            while self.screen is not self._dashboard:
+                self.pop_screen()
+            self._dashboard.action_leave()
 
     def action_hint(self) -> None:
         """ctrl+c copies what is selected; many press it to leave, and are told how."""
         if self.screen.get_selected_text() is not None:
             self.screen.action_copy_text()
             return
-        on_run = isinstance(self.screen, DashboardScreen)
+        on_run = isinstance(self.screen, DashboardScreen) and self.screen.run_is_live
         self.notify("q quits, s stops the run" if on_run else "ctrl+q quits", markup=False, timeout=4)
 
     def _handle_signals(self) -> None:
@@ -175,14 +186,29 @@ class ReidApp(App[None]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_end, number)
-        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        loop.add_signal_handler(signal.SIGHUP, self.hung_up)
 
     def _told_to_end(self, number: signal.Signals) -> None:
         if self.live_run is not None:
             self.live_run.control.stop_after_batch(f"stopped by {signal.Signals(number).name}")
         self.exit()
 
-    def _hung_up(self) -> None:
+    @property
+    def log_file(self) -> Path | None:
+        """The log of the live run, once it is known."""
+        return log_file_of(self._dashboard.state) if self._dashboard is not None else None
+
+    def hung_up(self) -> None:
         """The terminal is gone. The screen goes; the run stays."""
+        if self.terminal_lost:
+            return
         self.terminal_lost = True
+        if self._dashboard is not None and self._dashboard.run_is_live:
+            self._dashboard.say([TERMINAL_GONE], "warning")
+            self._dashboard.fold_now()
         self.exit()
+
+
+def log_file_of(state: RunState) -> Path | None:
+    """`run.log` of a run; None before it has said where its folder is."""
+    return Path(state.started.folder) / "run.log" if state.started else None

@@ -99,7 +99,11 @@ def _launch(options: argparse.Namespace) -> int:
     profile = load_profile(locate_profile(options.profile, options.profiles), options.set) if options.profile else None
     if headless:
         if profile is None:
-            raise ProfileError(f"({why})", ["without a screen there is no picker: name a profile, as in `launch demo`"])
+            print(
+                f"reid-tui: without a screen there is no picker ({why}): name a profile, as in `reid-tui launch demo`",
+                file=sys.stderr,
+            )
+            return EXIT_USAGE
         from reid_tui.console import run_headless
 
         return run_headless(profile)
@@ -136,9 +140,11 @@ def _profiles(options: argparse.Namespace) -> int:
         path = locate_profile(options.profile, options.profiles)
         print(write_profile(load_profile(path, options.set, check_folders=False)), end="")
         return 0
-    for path in find_profiles(options.profiles):
+    paths = find_profiles(options.profiles)
+    width = max((len(path.stem) for path in paths), default=0) + 2
+    for path in paths:
         reading = read_profile(path, options.set)
-        print(f"{path.stem:<32} {path}")
+        print(f"{path.stem:<{width}}{path}")
         for problem in reading.problems:
             print(f"    {problem}")
     return 0

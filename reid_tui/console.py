@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import time
+from io import TextIOBase
 from types import FrameType
+from typing import IO, TextIO, cast
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -18,6 +21,7 @@ from core.control import RunControl
 from core.log_text import log_text, percent
 from core.profile import Profile
 from core.run_state import RunState, fold
+from reid_tui.output import is_gone, lead_away
 
 STYLES = {"info": "", "warning": "yellow", "error": "red"}
 
@@ -26,11 +30,12 @@ def run_headless(profile: Profile, console: Console | None = None) -> int:
     """Train in this thread; exit code 0 unless the run failed.
 
     SIGINT and SIGTERM stop the run after the batch in hand, and it is saved; before training they end the program.
+    A terminal that goes, or a pipe that nobody reads any more, takes the words with it, not the training.
 
     Raises:
         KeyboardInterrupt: interrupted before training began: there is nothing to save.
     """
-    console = console or Console(highlight=False, soft_wrap=True)
+    console = console or Console(file=cast("IO[str]", _UntilGone(sys.stdout)), highlight=False, soft_wrap=True)
     control = RunControl()
     state = RunState()
     printer = _Printer(console, state)
@@ -40,22 +45,61 @@ def run_headless(profile: Profile, console: Console | None = None) -> int:
             raise KeyboardInterrupt
         control.stop_after_batch(f"stopped by {signal.Signals(signum).name}")
 
+    def hung_up(signum: int, frame: FrameType | None) -> None:
+        silence_lost()
+
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hung_up)
     try:
         with printer:
             printer.say("loading torch and open_clip")
             from core.session import run_profile
 
             finished = run_profile(profile, printer, control)
+        console.print(epoch_table(state))
+        for path in finished.checkpoints:
+            console.print(Text(f"saved {path}"))
+        if folder := (state.started.folder if state.started else finished.folder):
+            console.print(Text(f"run   {folder}"))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    console.print(epoch_table(state))
-    for path in finished.checkpoints:
-        console.print(Text(f"saved {path}"))
-    if state.started:
-        console.print(Text(f"run   {state.started.folder}"))
     return 1 if finished.reason == "failed" else 0
+
+
+def silence_lost() -> None:
+    """Lead those of descriptors 1 and 2 to nowhere that nobody reads any more: a write would raise in who prints."""
+    lead_away([descriptor for descriptor in (1, 2) if is_gone(descriptor)], None)
+
+
+class _UntilGone(TextIOBase):
+    """A text stream that falls silent, without a word, when nobody is left to read it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            silence_lost()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            silence_lost()
 
 
 class _Printer:
@@ -112,7 +156,7 @@ def epoch_table(state: RunState) -> Table:
     """The epochs of a run, the best one marked; 80 columns are enough for it."""
     on = f"; Rank-k and mAP on {state.started.validated_on}" if state.started else ""
     table = Table(title=Text(f"Epochs{on}"), title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False)
-    for name in ("epoch", "R-1", "R-5", "R-10", "mAP", "mINP", "loss", "CE", "triplet", "train", "img/s"):
+    for name in ("epoch", "R-1", "R-5", "R-10", "mAP", "mINP", "loss", "CE", "triplet", "train R-1", "img/s"):
         table.add_column(name, justify="right", no_wrap=True)
     best = state.best.epoch if state.best else -1
     for row in state.epochs:

@@ -31,9 +31,10 @@ KEYS: tuple[Key, ...] = (
     Key("picker.move_down", "picker", "down", "↓", "move(1)", "Down", "the profile below", footer=False),
     Key("picker.page_up", "picker", "pageup", "PgUp", "page(-1)", "Page up", "scroll the preview up", footer=False),
     Key("picker.page_down", "picker", "pagedown", "PgDn", "page(1)", "Page down", "scroll it down", footer=False),
-    Key("picker.launch", "picker", "enter", "⏎", "launch", "Launch", "start the highlighted profile", priority=True),
+    Key("picker.launch", "picker", "enter", "⏎", "launch", "Launch", "start the highlighted profile"),
     Key("picker.clear", "picker", "escape", "esc", "clear", "Clear filter", "show every profile again"),
     Key("picker.reload", "picker", "f5", "F5", "reload", "Reload", "read the profile files again"),
+    Key("picker.theme", "picker", "f2", "F2", "theme", "Theme", "dark or light", footer=False),
     Key("picker.help", "picker", "f1,question_mark", "F1", "help", "Help", "what the keys do; also ?", priority=True),
     Key("picker.quit", "picker", "ctrl+q", "^q", "leave", "Quit", "leave reid-tui", priority=True),
     Key(
@@ -47,13 +48,14 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("run.pause", "dashboard", "p", "p", "pause", "Pause", "hold the run after the batch in hand; again: go on"),
     Key("run.stop", "dashboard", "s", "s", "stop", "Stop", "end the run after this epoch or now; FINAL is saved"),
-    Key("app.quit", "dashboard", "q,ctrl+q", "q", "leave", "Quit", "leave; asks first while a run is live"),
+    Key(
+        "app.quit", "dashboard", "q,ctrl+q", "q", "leave", "Quit", "leave; asks first while a run is live; also ctrl+q"
+    ),
     Key("app.help", "dashboard", "question_mark,f1", "?", "help", "Help", "what the keys do"),
     Key("view.log", "dashboard", "l", "l", "log", "Log", "show or hide the log"),
     Key("view.log_scale", "dashboard", "y", "y", "log_scale", "Log scale", "logarithmic scale of the loss chart"),
-    Key(
-        "app.profiles", "dashboard", "n,escape", "n", "profiles", "New run", "back to the profiles, once the run ended"
-    ),
+    Key("view.theme", "dashboard", "t", "t", "theme", "Theme", "dark or light"),
+    Key("app.profiles", "dashboard", "n", "n", "profiles", "New run", "back to the profiles, once the run has ended"),
     Key("dialog.cancel", "dialog", "escape", "esc", "dismiss_dialog", "Cancel", "close this and change nothing"),
 )
 
@@ -64,19 +66,23 @@ def keys_of(where: Where) -> list[Key]:
 
 def bindings(where: Where) -> list[BindingType]:
     """The table's rows as Textual has them. Every alias gets the same id, so that a keymap replaces them together."""
-    return list(_bindings(keys_of(where)))
+    return [binding for key in keys_of(where) for binding in _bindings(key)]
 
 
-def _bindings(keys: Iterable[Key]) -> Iterable[Binding]:
-    for key in keys:
-        for number, alias in enumerate(key.key.split(",")):
-            yield Binding(
-                alias,
-                key.action,
-                key.description,
-                show=key.footer and number == 0,
-                key_display=key.shown if number == 0 else None,
-                priority=key.priority,
-                tooltip=key.tooltip,
-                id=key.id,
-            )
+def binding_with(id: str, action: str) -> list[BindingType]:
+    """One row of the table with another action, for a widget that has the key before the screen does."""
+    return [binding for key in KEYS if key.id == id for binding in _bindings(key, action)]
+
+
+def _bindings(key: Key, action: str = "") -> Iterable[Binding]:
+    for number, alias in enumerate(key.key.split(",")):
+        yield Binding(
+            alias,
+            action or key.action,
+            key.description,
+            show=key.footer and number == 0,
+            key_display=key.shown if number == 0 else None,
+            priority=key.priority,
+            tooltip=key.tooltip,
+            id=key.id,
+        )

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from core.events import Alert, CheckpointSaved, Event, RunFinished
+from core.events import Alert, CheckpointSaved, Event, RunFinished, RunStarted
 from core.run_state import RunState, fold
-from reid_tui.app import ReidApp, StartRun
+from reid_tui.app import TERMINAL_GONE, ReidApp, StartRun, log_file_of
 from reid_tui.live_run import LiveRun
-from reid_tui.output import flush
+from reid_tui.output import flush, lead_away
 from reid_tui.terminal import TerminalDriver
 from reid_tui.text import clean, duration, percent, plural
 
 if TYPE_CHECKING:
     from core.profile import Profile
 
+EXIT_INTERRUPTED = 130
 _ENDS = {"finished": "Finished", "early-stop": "Stopped early", "stopped": "Stopped", "failed": "Failed"}
 
 
@@ -43,7 +45,7 @@ def run_app(
     """
     app = ReidApp(profile_paths, profiles_dir, overrides, selected, start_run, warm=warm, driver_class=TerminalDriver)
     app.run()
-    crashed = bool(app.return_code)
+    crashed = bool(app.return_code) and not app.terminal_lost
     dashboard = app.dashboard
     if dashboard is None:
         gc.unfreeze()
@@ -62,14 +64,17 @@ def run_app(
 def _see_to_the_end(live: LiveRun, state: RunState, *, crashed: bool, silent: bool) -> None:
     """Join the thread of the run; signals ask it to stop, they do not tear it down."""
     with _signals_stop(live, silent=silent):
-        if not silent and state.finished is None:  # the screen has not shown the end
+        if silent:
+            if live.finished is None:
+                say(TERMINAL_GONE, sys.stderr)  # into the log of the run
+        elif state.finished is None:  # the screen has not shown the end
             if live.control.stopping_after_batch:
-                say("stopping after the batch in hand, and saving FINAL …", sys.stderr)
+                say(_stopping(live), sys.stderr)
             elif crashed:
                 say("The screen has failed; the training goes on. Ctrl-C stops it and saves FINAL.", sys.stderr)
             else:
                 say("The training goes on. Ctrl-C stops it and saves FINAL.", sys.stderr)
-        elif not silent and not live.join(0.5):
+        elif not live.join(0.5):
             say("closing the files of the run …", sys.stderr)
         ended = False
         while not ended:
@@ -78,6 +83,14 @@ def _see_to_the_end(live: LiveRun, state: RunState, *, crashed: bool, silent: bo
                 fold(state, event)
                 if not silent:
                     _tell(event)
+                elif isinstance(event, RunStarted):
+                    lead_away((1, 2), log_file_of(state))
+
+
+def _stopping(live: LiveRun) -> str:
+    if live.built:
+        return "stopping after the batch in hand, and saving FINAL …"
+    return "stopping as soon as model and data are loaded; Ctrl-C ends it at once, for nothing is trained yet …"
 
 
 def _tell(event: Event) -> None:
@@ -91,9 +104,14 @@ def _tell(event: Event) -> None:
 @contextlib.contextmanager
 def _signals_stop(live: LiveRun, *, silent: bool) -> Iterator[None]:
     def stop(number: int, _frame: object) -> None:
+        if not live.built and live.control.stopping_after_batch:
+            # What is being built may wait for a download that never comes. Nothing is lost with it.
+            if not silent:
+                say("interrupted while the run was being built; nothing was trained, nothing was saved", sys.stderr)
+            os._exit(EXIT_INTERRUPTED)
         live.control.stop_after_batch(f"stopped by {signal.Signals(number).name}")
         if not silent:
-            say("stopping after the batch in hand, and saving FINAL …", sys.stderr)
+            say(_stopping(live), sys.stderr)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -115,8 +133,8 @@ def summary(state: RunState) -> list[str]:
         if baseline is not None:
             text += f"; baseline Rank-1 {percent(baseline.rank1)}"
         lines.append(text + (f"; on {started.validated_on}" if started else ""))
-    if started is not None:
-        lines.append(f"files in {started.folder}")
+    if folder := (started.folder if started else finished.folder if finished else ""):
+        lines.append(f"files in {folder}")
     if finished is not None:
         lines += [f"  {Path(path).name}" for path in finished.checkpoints]
     return [clean(part) for line in lines for part in line.splitlines()]

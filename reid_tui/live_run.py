@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from core.control import RunControl
 from core.errors import ReidError
-from core.events import Alert, CheckpointSaved, EpochFinished, Event, LogLine, RunFinished
+from core.events import Alert, CheckpointSaved, EpochFinished, Event, LogLine, RunFinished, RunStarted
 
 Emit = Callable[[Event], None]
 Start = Callable[[Emit, RunControl], None]
@@ -42,6 +42,7 @@ class LiveRun:
         self._poked = False
         self._epoch = 0
         self._checkpoints: list[str] = []
+        self._built = False
         self._finished: RunFinished | None = None
         self._thread = threading.Thread(target=self._run, name="training", daemon=False)
 
@@ -54,6 +55,11 @@ class LiveRun:
     def alive(self) -> bool:
         """Whether the thread is at work, be it only with closing its files."""
         return self._thread.is_alive()
+
+    @property
+    def built(self) -> bool:
+        """Whether training has begun; before that there is nothing to save, and the run looks at no wishes."""
+        return self._built
 
     @property
     def finished(self) -> RunFinished | None:
@@ -76,6 +82,8 @@ class LiveRun:
                 self._epoch = metrics.epoch
             case CheckpointSaved(path=path):
                 self._checkpoints.append(path)
+            case RunStarted():
+                self._built = True
             case RunFinished():
                 self._finished = event
         if poke:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import selectors
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import IO
 
-from reid_tui.text import clean
+from reid_tui.text import clean, plural
 
 LINES_PER_SECOND = 200
 LONGEST_LINE = 2000
@@ -54,7 +56,7 @@ class OutputLines:
         passed: list[str] = []
         if now >= self._window + 1:
             if self._left_out:
-                passed.append(f"… {self._left_out} lines of output left out")
+                passed.append(f"… {plural(self._left_out, 'line')} of output left out")
             self._window, self._let_through, self._left_out = now, 0, 0
         for line in lines:
             shown = clean(line[:LONGEST_LINE]).rstrip()
@@ -100,22 +102,21 @@ class DescriptorCapture:
         )
         self._reader.start()
 
-    def stop(self, *, terminal_lost: bool = False) -> None:
+    def stop(self, *, terminal_lost: bool = False, log_file: Path | None = None) -> None:
         """Give both descriptors back.
 
         Args:
             terminal_lost: the terminal is gone. Writing to it would raise in whoever prints, the training for one;
-                both descriptors are then led to nowhere.
+                both descriptors are then led to the log file.
+            log_file: that file; None, or one that cannot be written: nowhere.
         """
         if self._saved is None:
             return
         _flush()
+        if terminal_lost:
+            lead_away((1, 2), log_file)
         for number, saved in enumerate(self._saved, 1):
-            if terminal_lost:
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, number)
-                os.close(nowhere)
-            else:
+            if not terminal_lost:
                 os.dup2(saved, number)
             os.close(saved)
         self._saved = None
@@ -144,6 +145,26 @@ class DescriptorCapture:
                     self._on_lines(passed)
         if passed := lines.flush(time.monotonic()):
             self._on_lines(passed)
+
+
+def lead_away(descriptors: Iterable[int], log_file: Path | None) -> None:
+    """Lead descriptors to the end of a file; to nowhere if there is none or it cannot be written."""
+    target = -1
+    if log_file is not None:
+        with contextlib.suppress(OSError):
+            target = os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    if target < 0:
+        target = os.open(os.devnull, os.O_WRONLY)
+    for number in descriptors:
+        os.dup2(target, number)
+    os.close(target)
+
+
+def is_gone(descriptor: int) -> bool:
+    """Whether nobody is left at the other end: a terminal that was hung up, a pipe without a reader."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(state & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, state in poll.poll(0))
 
 
 def _flush() -> None:

@@ -7,25 +7,38 @@ the tests in a real pseudo-terminal fail if a new Textual has changed them.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import select
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from textual.drivers.linux_driver import LinuxDriver
 
-from reid_tui.output import DescriptorCapture
+from reid_tui.output import DescriptorCapture, is_gone
+
+WATCH_SECONDS = 0.5
 
 
 @runtime_checkable
 class OutputSink(Protocol):
-    """An app that wants the lines which others write to descriptors 1 and 2, and knows whether its terminal is gone."""
+    """An app that wants the lines which others write to descriptors 1 and 2, and lives on without its terminal."""
 
     terminal_lost: bool
 
+    @property
+    def log_file(self) -> Path | None:
+        """Where descriptors 1 and 2 lead once the terminal is gone."""
+
     def take_output(self, lines: list[str]) -> None:
         """Called from a thread of the driver."""
+
+    def hung_up(self) -> None:
+        """The terminal is gone. Called in the event loop."""
 
 
 def can_show_app(environ: Mapping[str, str] | None = None) -> tuple[bool, str]:
@@ -40,10 +53,16 @@ def can_show_app(environ: Mapping[str, str] | None = None) -> tuple[bool, str]:
 
 
 class TerminalFile:
-    """What the driver draws on: UTF-8 whatever the locale says, and deaf to a terminal that is gone."""
+    """What the driver draws on: UTF-8 whatever the locale says, and deaf to a terminal that is gone.
 
-    def __init__(self, descriptor: int) -> None:
+    Args:
+        descriptor: of the terminal.
+        on_lost: called once, in whichever thread finds out, when the terminal turns out to be gone.
+    """
+
+    def __init__(self, descriptor: int, on_lost: Callable[[], None] = lambda: None) -> None:
         self._descriptor = descriptor
+        self._on_lost = on_lost
         self._waiting: list[str] = []
         self._lost = False
 
@@ -68,6 +87,7 @@ class TerminalFile:
             except OSError:
                 # Nobody is left to see the screen; the run behind it goes on.
                 self._lost = True
+                self._on_lost()
 
 
 class TerminalDriver(LinuxDriver):
@@ -75,10 +95,12 @@ class TerminalDriver(LinuxDriver):
 
     def __init__(self, app: Any, **options: Any) -> None:
         super().__init__(app, **options)
-        self._terminal = TerminalFile(os.dup(2))
+        self._terminal = TerminalFile(os.dup(2), self._tell_lost)
         self._file = self._terminal  # type: ignore[assignment]
         self._sink = app if isinstance(app, OutputSink) else None
         self._capture = DescriptorCapture(self._sink.take_output if self._sink else lambda lines: None)
+        self._event_loop = asyncio.get_running_loop()
+        self._closed = threading.Event()
 
     def _get_terminal_size(self) -> tuple[int, int]:
         # Asked of the descriptor that is drawn on: 1 is a pipe by now.
@@ -91,8 +113,27 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         self._capture.start()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch, args=(self._closed,), name="terminal-watch", daemon=True).start()
+
+    def _watch(self, closed: threading.Event) -> None:
+        """A terminal that does not control this process goes without a signal, and reading it never waits again."""
+        while not closed.wait(WATCH_SECONDS):
+            if is_gone(self.fileno):
+                self._tell_lost()
+                return
+
+    def _tell_lost(self) -> None:
+        if self._sink is not None:
+            # The event loop may be closed already; then nobody needs to be told.
+            with contextlib.suppress(RuntimeError):
+                self._event_loop.call_soon_threadsafe(self._sink.hung_up)
 
     def close(self) -> None:
         """Also called by Textual after a crash, before it prints the traceback to descriptor 2."""
         super().close()
-        self._capture.stop(terminal_lost=self._sink is not None and self._sink.terminal_lost)
+        self._closed.set()
+        if self._sink is not None and self._sink.terminal_lost:
+            self._capture.stop(terminal_lost=True, log_file=self._sink.log_file)
+        else:
+            self._capture.stop()

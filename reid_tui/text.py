@@ -61,9 +61,9 @@ def clock(time: float) -> str:
     return datetime.fromtimestamp(time).strftime("%H:%M:%S")
 
 
-def plural(count: int, noun: str) -> str:
-    """ "1 epoch", "2 epochs"."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str, several: str = "") -> str:
+    """ "1 epoch", "2 epochs"; "2 identities" with a plural of its own."""
+    return f"{count} {noun if count == 1 else several or noun + 's'}"
 
 
 def short_path(path: str | Path, width: int = 0) -> str:

@@ -43,6 +43,11 @@ LIGHT = Theme(
 THEMES = (DARK, LIGHT)
 
 
+def other_theme(name: str) -> str:
+    """Light after dark, dark after any other."""
+    return LIGHT.name if name == DARK.name else DARK.name
+
+
 def first_theme(environ: Mapping[str, str]) -> str:
     """The theme to begin with: light if the terminal says that its background is (`COLORFGBG`), else dark."""
     background = environ.get("COLORFGBG", "").rpartition(";")[2]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -17,13 +19,14 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from core.events import Alert, CheckpointSaved, LogLine, RunStarted
+from core.events import Alert, CheckpointSaved, Level, LogLine, Paused, RunStarted
 from core.run_state import RunState, fold
 from reid_tui.keys import bindings
 from reid_tui.live_run import LiveRun, Start
-from reid_tui.screens.dialogs import quit_dialog, stop_dialog
+from reid_tui.screens.dialogs import QUIT, ChoiceDialog, quit_dialog, stop_dialog
 from reid_tui.screens.help import HelpScreen
 from reid_tui.text import clean
+from reid_tui.theme import other_theme
 from reid_tui.widgets.curve import Curve, Series
 from reid_tui.widgets.epoch_table import EpochTable
 from reid_tui.widgets.header import HeaderBar
@@ -33,6 +36,8 @@ from reid_tui.widgets.progress import ProgressPanel
 from reid_tui.widgets.status import StatusLine
 
 REDRAW_SECONDS = 0.25
+SAID_SECONDS = 4.0  # how long an answer stays in the status line
+SETTLING_SECONDS = 1.0  # after the end, before a key leaves the screen of the run
 LOG_ROWS = 34  # from this height on there is room for the log beside everything else
 WHILE_LIVE = {"checkpoint", "pause", "stop"}
 
@@ -49,7 +54,7 @@ class DashboardScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard")
     # Textual declares these two as instance attributes.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-middle"), (110, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-usual"), (LOG_ROWS, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (18, "-short"), (22, "-usual"), (LOG_ROWS, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = ""
 
     class EventsWaiting(Message):
@@ -70,6 +75,8 @@ class DashboardScreen(Screen[None]):
             fold(self.state, line)
         self._folding_soon = False
         self._wishes: dict[str, str] = {}
+        self._dialog: ChoiceDialog | None = None
+        self._ended_at = math.inf
         self._log_wanted: bool | None = None  # None: as the height has it
 
     def compose(self) -> ComposeResult:
@@ -99,10 +106,11 @@ class DashboardScreen(Screen[None]):
         with contextlib.suppress(RuntimeError):
             self.post_message(self.EventsWaiting())
 
-    def say(self, lines: list[str]) -> None:
-        """Lines that others wrote to the terminal; from any thread."""
+    def say(self, lines: list[str], level: Level = "info") -> None:
+        """Lines for the log that do not come from the run, what others wrote to the terminal above all; from any
+        thread."""
         for line in lines:
-            self.live.emit(LogLine(time.time(), "info", line))
+            self.live.emit(LogLine(time.time(), level, line))
 
     @on(EventsWaiting)
     def _fold_soon(self) -> None:
@@ -113,23 +121,26 @@ class DashboardScreen(Screen[None]):
     def fold_now(self) -> None:
         """Take what the run has said, and draw what has changed."""
         self._folding_soon = False
-        was_finished, alerts, paused = self.state.finished is not None, len(self.state.alerts), self.state.paused
+        was_finished, alerts = self.state.finished is not None, len(self.state.alerts)
         for event in self.live.take():
             fold(self.state, event)
-            if isinstance(event, CheckpointSaved) and self._wishes.pop("checkpoint", ""):
-                self.notify(f"saved {clean(Path(event.path).name)}", markup=False, timeout=4)
+            if isinstance(event, CheckpointSaved) and event.kind == "LAST" and self._wishes.pop("checkpoint", ""):
+                self._say_for_a_while(f"✔ saved {clean(Path(event.path).name)}")
+            elif isinstance(event, Paused):
+                self._wishes.pop("pause", None)
             elif isinstance(event, RunStarted):
                 # Everything is imported and built. Unfrozen, it would be walked by every full collection of the
                 # garbage collector, which stops the screen for a quarter of a second.
                 gc.freeze()
-        if self.state.paused != paused:
-            self._wishes.pop("pause", None)
         for alert in self.state.alerts[alerts:][-3:]:
             # A warning is in the status line, its count beside it; a toast would cover the panels for it.
             if alert.level == "error":
                 self._toast(alert)
         if self.state.finished is not None and not was_finished:
             self._wishes.clear()
+            self._ended_at = time.monotonic()
+            if self._dialog is not None and self._dialog.is_current:
+                self._dialog.dismiss("")  # what it asks is settled
             self.refresh_bindings()
             self.post_message(self.Finished())
         self._show()
@@ -160,7 +171,9 @@ class DashboardScreen(Screen[None]):
         )
 
     def _wish(self) -> str:
-        return next((self._wishes[name] for name in ("stop", "pause", "checkpoint") if name in self._wishes), "")
+        return next(
+            (self._wishes[name] for name in ("said", "stop", "pause", "checkpoint") if name in self._wishes), ""
+        )
 
     # Layout -----------------------------------------------------------------------------------------------------
 
@@ -196,6 +209,17 @@ class DashboardScreen(Screen[None]):
         self._wishes[name] = text
         self._show()
 
+    def _say_for_a_while(self, text: str) -> None:
+        """In the status line: a toast would cover the panels."""
+
+        def forget() -> None:
+            if self._wishes.get("said") == text:
+                self._wishes.pop("said")
+                self._show()
+
+        self._wished("said", text)
+        self.set_timer(SAID_SECONDS, forget)
+
     def action_checkpoint(self) -> None:
         self.live.control.checkpoint()
         self._wished("checkpoint", "saving a checkpoint after this batch …")
@@ -204,14 +228,41 @@ class DashboardScreen(Screen[None]):
         control = self.live.control
         if control.paused:
             control.resume()
-            self._wished("pause", "going on …")
+            if self.state.paused:
+                self._wished("pause", "going on …")
+            else:  # it had not come to the pause yet
+                self._wishes.pop("pause", None)
+                self._show()
         else:
             control.pause()
             if control.paused:
                 self._wished("pause", "pausing after this batch …")
+            else:
+                self._say_for_a_while(f"■ not paused: the run {self._stopping}")
+
+    @property
+    def _stopping(self) -> str:
+        """What the run will do by itself, as the end of a sentence."""
+        control = self.live.control
+        if control.stopping_after_batch:
+            return "is about to stop"
+        return "stops after this epoch" if control.stopping_after_epoch else "goes on"
 
     def action_stop(self) -> None:
-        self.app.push_screen(stop_dialog(), self._stop_chosen)
+        if self.live.control.stopping_after_batch:
+            self._say_for_a_while(f"■ the run {self._stopping}")
+        else:
+            epoch = self.live.control.stopping_after_epoch
+            self._ask(stop_dialog(self._stopping, built=self.live.built, after_epoch=not epoch), self._stop_chosen)
+
+    def _ask(self, dialog: ChoiceDialog, answered: Callable[[str | None], None]) -> None:
+        self._dialog = dialog
+        self.app.push_screen(dialog, answered)
+
+    @property
+    def asks_to_quit(self) -> bool:
+        """Whether the question that `q` asks is on the screen."""
+        return self._dialog is not None and self._dialog.is_current and self._dialog.id == QUIT
 
     def _stop_chosen(self, choice: str | None) -> None:
         if self.state.finished is not None or not choice:
@@ -222,7 +273,8 @@ class DashboardScreen(Screen[None]):
                 self._wished("stop", "■ stopping after this epoch …")
         else:
             self.live.control.stop_after_batch()
-            self._wished("stop", "■ stopping after this batch, then saving FINAL …")
+            batch = "after this batch, then saving FINAL" if self.live.built else "as soon as model and data are loaded"
+            self._wished("stop", f"■ stopping {batch} …")
         self._wishes.pop("pause", None)
 
     def action_log(self) -> None:
@@ -233,10 +285,15 @@ class DashboardScreen(Screen[None]):
         chart = self.query_one("#loss", Curve)
         chart.log_scale = not chart.log_scale
 
+    def action_theme(self) -> None:
+        self.app.theme = other_theme(self.app.theme)
+
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen("dashboard"))
 
     def action_profiles(self) -> None:
+        if time.monotonic() - self._ended_at < SETTLING_SECONDS:
+            return  # meant for a question that the end has just answered
         if self.live.alive:
             self.notify("the last run is still closing its files", markup=False)
         else:
@@ -244,7 +301,7 @@ class DashboardScreen(Screen[None]):
 
     def action_leave(self) -> None:
         if self.run_is_live:
-            self.app.push_screen(quit_dialog(), self._quit_chosen)
+            self._ask(quit_dialog(self._stopping, built=self.live.built), self._quit_chosen)
         else:
             self.app.exit()
 

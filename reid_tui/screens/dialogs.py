@@ -16,6 +16,8 @@ from textual.widgets.option_list import Option
 
 from reid_tui.keys import bindings
 
+QUIT = "quit-dialog"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -43,8 +45,8 @@ class ChoiceDialog(ModalScreen[str]):
     }
     """
 
-    def __init__(self, title: str, question: str, choices: tuple[Choice, ...]) -> None:
-        super().__init__()
+    def __init__(self, title: str, question: str, choices: tuple[Choice, ...], *, id: str | None = None) -> None:
+        super().__init__(id=id)
         self._title = title
         self._question = question
         self.choices = choices
@@ -78,26 +80,44 @@ def _prompt(choice: Choice) -> Content:
     )
 
 
-def stop_dialog() -> ChoiceDialog:
-    """Results: "epoch", "now", "" for neither."""
+def stop_dialog(otherwise: str, *, built: bool, after_epoch: bool) -> ChoiceDialog:
+    """Results: "epoch", "now", "" for neither.
+
+    Args:
+        otherwise: what the run does if nothing is chosen: "goes on".
+        built: whether training has begun.
+        after_epoch: whether the run can still be told to stop after the epoch.
+    """
+    if built:
+        question = "The weights are saved as FINAL in either case."
+        now = "after the batch in hand, without validation"
+    else:
+        question = "Model and data are still being loaded; nothing is trained yet."
+        now = "as soon as they are loaded"
+    if not after_epoch:
+        question = f"The run {otherwise}; its weights are saved as FINAL."
+    epoch = Choice("e", "After this epoch", "it is finished and validated first", "epoch")
     return ChoiceDialog(
         "Stop the run",
-        "The weights are saved as FINAL in either case.",
+        question,
         (
-            Choice("e", "After this epoch", "it is finished and validated first", "epoch"),
-            Choice("n", "Now", "after the batch in hand, without validation", "now"),
-            Choice("c", "Cancel", "the run goes on", ""),
+            *([epoch] if after_epoch and built else []),
+            Choice("n", "Now", now, "now"),
+            Choice("c", "Cancel", f"the run {otherwise}", ""),
         ),
     )
 
 
-def quit_dialog() -> ChoiceDialog:
-    """Results: "quit", "" for staying."""
+def quit_dialog(otherwise: str, *, built: bool) -> ChoiceDialog:
+    """Results: "quit", "" for staying. Arguments as of `stop_dialog`."""
+    if built:
+        question, when = "The run ends with the app; its weights are saved as FINAL.", "after the batch in hand"
+    else:
+        question = "The run ends with the app. Model and data are still being loaded; nothing is trained yet."
+        when = "as soon as they are loaded"
     return ChoiceDialog(
         "A run is live",
-        "The run ends with the app; its weights are saved as FINAL.",
-        (
-            Choice("s", "Stay", "the run goes on", ""),
-            Choice("q", "Stop and quit", "after the batch in hand", "quit"),
-        ),
+        question,
+        (Choice("s", "Stay", f"the run {otherwise}", ""), Choice("q", "Stop and quit", when, "quit")),
+        id=QUIT,
     )

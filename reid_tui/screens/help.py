@@ -22,6 +22,7 @@ _SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "picker": (
         ("✘", "the profile has problems and cannot be launched"),
+        ("○", "the profile is sound, but its data are not there yet"),
         ("•", "a value that differs from its default"),
     ),
 }

@@ -18,10 +18,11 @@ from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
 
-from reid_tui.keys import bindings
+from reid_tui.keys import binding_with, bindings
 from reid_tui.screens.help import HelpScreen
 from reid_tui.text import clean, short_path
-from reid_tui.widgets.profile_view import entry, matches, preview
+from reid_tui.theme import other_theme
+from reid_tui.widgets.profile_view import data_missing, entry, matches, problems, values
 
 if TYPE_CHECKING:
     from core.profile import Profile
@@ -31,7 +32,12 @@ Read = Callable[[], "list[ProfileReading]"]
 
 
 class FilterInput(Input):
-    """A text field that leaves `?` to the help; no profile has it in its name."""
+    """A text field that leaves `?` to the help; no profile has it in its name.
+
+    Enter is said to the screen in a message behind those of the keys before it: what it launches is what they chose.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = binding_with("picker.launch", "submit")
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         return key != "question_mark" and super().check_consume_key(key, character)
@@ -76,7 +82,8 @@ class PickerScreen(Screen[None]):
         with Container(id="pick"):
             yield OptionList(id="profiles", classes="panel")
             with VerticalScroll(id="preview", classes="panel", can_focus=False):
-                yield Static(Content.styled("reading …", "$foreground 60%"), id="values")
+                yield Static(Content.styled("reading …", "$foreground 60%"), id="problems")
+                yield Static(id="values")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -138,7 +145,7 @@ class PickerScreen(Screen[None]):
         if reading is not None:
             box.border_title = Content(clean(reading.path.stem))
             box.border_subtitle = Content(short_path(reading.path.parent, 44))
-            self._say(preview(reading), values=reading.launchable is not None)
+            self._say(problems(reading), values(reading.profile) if reading.profile else Content(""))
             return
         box.border_title = box.border_subtitle = None
         if self._readings:
@@ -151,11 +158,12 @@ class PickerScreen(Screen[None]):
                 )
             )
 
-    def _say(self, text: Content, *, values: bool = False) -> None:
-        """Values stand one a line, cut where it is narrow; sentences are wrapped."""
-        shown = self.query_one("#values", Static)
-        shown.set_class(values, "values")
-        shown.update(text)
+    def _say(self, sentences: Content, one_a_line: Content | None = None) -> None:
+        """Sentences are wrapped; values stand one a line, cut where it is narrow."""
+        for id, text in (("#problems", sentences), ("#values", one_a_line or Content(""))):
+            shown = self.query_one(id, Static)
+            shown.display = bool(text.plain)
+            shown.update(text)
         self.query_one("#preview").scroll_home(animate=False)
 
     # Keys -------------------------------------------------------------------------------------------------------
@@ -181,16 +189,17 @@ class PickerScreen(Screen[None]):
         if reading is None:
             return
         if reading.launchable is None:
-            problems = "\n".join(clean(problem) for problem in reading.problems)
+            # The problems are on the screen; one line says that the key was heard.
+            self.app.clear_notifications()
+            why = "its data are not there yet" if data_missing(reading) else "it has problems"
             self.notify(
-                problems,
-                title=f"{clean(reading.path.stem)} cannot be launched",
-                severity="error",
-                markup=False,
-                timeout=10,
+                f"{clean(reading.path.stem)} cannot be launched: {why}", severity="error", markup=False, timeout=4
             )
             return
         self.post_message(self.Picked(reading.launchable, reading.path))
+
+    def action_theme(self) -> None:
+        self.app.theme = other_theme(self.app.theme)
 
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen("picker"))

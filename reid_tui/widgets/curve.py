@@ -161,14 +161,14 @@ class Curve(Widget):
         self._title = title
         self._unit = unit
         self._series: tuple[Series, ...] = ()
-        self._lengths: tuple[int, ...] = ()
+        self._lengths: tuple[tuple[int, float], ...] = ()  # and the last time: a long series is thinned
         self._drawn_for: tuple[object, ...] = ()
         self._drawing = Content("")
         self.border_title = title
 
     def show(self, *series: Series) -> None:
         """Take the series, four at most; draws only if one has grown."""
-        lengths = tuple(len(each.y) for each in series)
+        lengths = tuple((len(each.y), each.x[-1] if each.x else 0.0) for each in series)
         grown = lengths != self._lengths
         self._series, self._lengths = tuple(series), lengths
         if grown:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from textual.content import Content
 
 from core.run_state import RunState
-from reid_tui.text import clean
+from reid_tui.text import clean, plural
 from reid_tui.widgets.panel import Panel
 
+WIDE = 110  # from this width on there is room for the name of the run folder
 _ENDS = {
     "finished": ("✔ finished", "$success"),
     "early-stop": ("✔ stopped early", "$success"),
@@ -47,26 +48,31 @@ class HeaderBar(Panel):
         started = self._state.started
         word, colour = standing(self._state, self._ending)
         badge = Content.styled(word, f"bold {colour}")
-        name = clean(started.run) if started else self._profile
+        name, model = self._profile, ""
+        if started is not None:
+            weights = "" if started.pretrained in {"", "none"} else f" ({started.pretrained})"
+            model = clean(f"{started.model}{weights}")
+            name = clean(started.run) if width >= WIDE else f"{clean(started.name)} · {model}"
         room = max(width - badge.cell_length - 1, 8)
         title = Content.assemble(("reid-tui", "bold $primary"), ("  ", ""), (name, "bold")).truncate(
             room, ellipsis=True
         )
         first = Content.assemble(title, " " * max(width - title.cell_length - badge.cell_length, 1), badge)
         if started is None:
-            return [first, Content.styled("loading the model and the data …", "$foreground 60%")]
+            ended = self._state.finished is not None
+            what = "it ended before training began" if ended else "loading the model and the data …"
+            return [first, Content.styled(what, "$foreground 60%")]
         height, breadth = started.image_size
-        weights = "" if started.pretrained in {"", "none"} else f" ({clean(started.pretrained)})"
         facts = [
-            f"{clean(started.model)}{weights}",
+            model if width >= WIDE else "",
             clean(f"{started.dataset} {started.aspect}".strip()),
             f"{height}×{breadth}",
             clean(started.precision),
             clean(started.device),
         ]
-        if width >= 110:
+        if width >= WIDE:
             facts += [
-                f"{started.train_images} images of {started.identities} identities",
+                f"{plural(started.train_images, 'image')} of {plural(started.identities, 'identity', 'identities')}",
                 f"batch {started.batch_size}",
             ]
         return [first, Content.styled(" · ".join(fact for fact in facts if fact), "$foreground 65%")]

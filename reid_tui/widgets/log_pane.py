@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 from textual.content import Content
+from textual.events import Resize
 from textual.widgets import RichLog
 
 from core.run_state import LOG_LINES_KEPT, RunState
@@ -21,11 +22,22 @@ class LogPane(RichLog):
         )
         self.border_title = Content("Log")
         self._written = 0
+        self._width = 0
+        self._state = RunState()
 
     def show(self, state: RunState) -> None:
-        """Write the lines that are new."""
+        """Write the lines that are new; all of them, wrapped anew, at another width."""
+        self._state = state
+        width = self.scrollable_content_region.width
+        if not width or not self.display:
+            return
+        if width != self._width:
+            if self._width:
+                self.clear()
+                self._written = 0
+            self._width = width
         missing = min(state.log_total - self._written, len(state.log), LOG_LINES_KEPT)
-        if not self.display or missing <= 0:
+        if missing <= 0:
             return
         folder = f"{state.started.folder}/" if state.started else ""
         for time, level, logged in state.log[-missing:]:
@@ -33,5 +45,9 @@ class LogPane(RichLog):
             mark, colour = _MARKS.get(level, ("", ""))
             line = Text.assemble((clock(time), "dim"), "  ", (mark, colour), (text, colour))
             line.overflow = "fold"
-            self.write(line, width=max(self.scrollable_content_region.width, 1))
+            self.write(line, width=width)
         self._written = state.log_total
+
+    def on_resize(self, event: Resize) -> None:
+        super().on_resize(event)
+        self.show(self._state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.content import Content
+from textual.geometry import Size
 from textual.widget import Widget
 
 
@@ -28,6 +29,13 @@ class Panel(Widget):
             layout = len(drawn.plain.splitlines()) != len(self._drawn.plain.splitlines())
             self._drawn, self._drawn_width = drawn, width
             self.refresh(layout=layout)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Lines that the text takes at this width, which may be another one than that of the last drawing."""
+        return len(self.lines(width))
+
+    def on_resize(self) -> None:
+        self.redraw()
 
     def _compose_text(self, width: int) -> Content:
         return Content("\n").join(line.truncate(width, ellipsis=True) for line in self.lines(width))

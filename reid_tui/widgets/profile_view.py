@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
@@ -15,20 +17,44 @@ if TYPE_CHECKING:
     from core.profile_files import ProfileReading
 
 
+# Values of these tables are what people look for; the rest stands below them.
+ORDER = ("data", "model", "train", "validate", "run")
+
+
+def data_missing(reading: ProfileReading) -> bool:
+    """Whether the profile is sound, and only the folders of its data are not there yet."""
+    return (
+        reading.profile is not None
+        and all(": data.root: " in problem for problem in reading.problems)
+        and bool(reading.problems)
+    )
+
+
 def _facts(profile: Profile) -> list[str]:
     weights = "" if profile.model.pretrained == "none" else f" ({profile.model.pretrained})"
     data = f"{profile.data.dataset} {profile.data.aspect}".strip()
-    return [f"{profile.model.name}{weights}", data, plural(profile.train.epochs, "epoch")]
+    return [f"{profile.train.epochs} ep", f"{profile.model.name}{weights}", data]
+
+
+def _verdict(reading: ProfileReading) -> tuple[str, str, str]:
+    """Mark, words and colour for what stands in the way of a launch; empty where nothing does."""
+    if not reading.problems:
+        return "", "", ""
+    if data_missing(reading):
+        return "○", "no data yet", "$warning"
+    return "✘", plural(len(reading.problems), "problem"), "$error"
 
 
 def entry(reading: ProfileReading) -> Content:
-    """Two lines of the list: the name; how many problems there are, model, data and epochs."""
+    """Two lines of the list: the name; what stands in the way, epochs, model and data."""
     facts = [(clean(fact), "$foreground 65%") for fact in (_facts(reading.profile) if reading.profile else [])]
-    if reading.problems:
-        facts.insert(0, (plural(len(reading.problems), "problem"), "$error"))
+    mark, words, colour = _verdict(reading)
+    if mark:
+        facts.insert(0, (words, colour))
     second = [part for fact in facts for part in ((" · ", "$foreground 65%"), fact)][1:]
-    mark = ("✘ ", "bold $error") if reading.problems else ("  ", "")
-    return Content.assemble(mark, (clean(reading.path.stem), "bold"), ("\n  ", ""), *second)
+    return Content.assemble(
+        (f"{mark:<1} ", f"bold {colour}".strip()), (clean(reading.path.stem), "bold"), ("\n  ", ""), *second
+    )
 
 
 def matches(reading: ProfileReading, words: str) -> bool:
@@ -59,22 +85,32 @@ def _value(value: Any) -> str:
     return f'"{clean(value)}"' if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def preview(reading: ProfileReading) -> Content:
-    """Every problem; then every resolved value, those that differ from their default marked."""
-    lines = []
-    if reading.problems:
-        lines += [Content.styled("✘ cannot be launched", "bold $error"), Content("")]
+def problem_text(problem: str, path: Path) -> str:
+    """A problem without the name of its file, which the panel has in its title: "line 8 · data.root: …"."""
+    text = problem.removeprefix(f"{path}:")
+    return clean(re.sub(r"^(\d+): ", r"line \1 · ", text).strip())
+
+
+def problems(reading: ProfileReading) -> Content:
+    """Every problem, each a paragraph; empty where there is none."""
+    mark, words, colour = _verdict(reading)
+    if not mark:
+        return Content("")
+    what = f"{words}: cannot be launched" if data_missing(reading) else "cannot be launched"
+    lines = [Content.styled(f"{mark} {what}", f"bold {colour}"), Content("")]
     for problem in reading.problems:
-        # The panel says which folder it is.
-        text = problem.replace(str(reading.path), reading.path.name)
-        lines += [Content.assemble(("• ", "$error"), clean(text)), Content("")]
-    if reading.profile is None:
-        return Content("\n").join(lines)
-    tables, defaults = reading.profile.tables(), _defaults(reading.profile)
+        lines += [Content.assemble(("• ", colour), problem_text(problem, reading.path)), Content("")]
+    return Content("\n").join(lines)
+
+
+def values(profile: Profile) -> Content:
+    """Every resolved value, those that differ from their default marked."""
+    tables, defaults = profile.tables(), _defaults(profile)
     width = max(len(key) for table in tables.values() for key in table) + 2
-    for name, table in tables.items():
+    lines = []
+    for name in sorted(tables, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER)):
         lines.append(Content.styled(f"[{name}]", "bold $primary"))
-        for key, value in table.items():
+        for key, value in tables[name].items():
             known = key in defaults[name]
             if known and value == defaults[name][key]:
                 lines.append(Content.styled(f"  {key:<{width}}{_value(value)}", "$foreground 65%"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass
 
 from textual.content import Content
@@ -17,7 +18,10 @@ _TITLES = {
     "stopped": "Stopped",
     "failed": "Failed",
 }
-MESSAGE_LINES = 4
+LEAST_MESSAGE_LINES = 4
+
+
+LEAST_BAR = 12
 
 
 def bar(share: float, width: int, colour: str) -> Content:
@@ -61,15 +65,12 @@ class ProgressPanel(Panel):
         state, started, progress = self._state, self._state.started, self._state.progress
         epochs = started.epochs if started else 0
         done = state.epochs[-1].epoch if state.epochs else 0
-        inside = 0.0
-        if progress and progress.phase == "train" and progress.total and progress.epoch > done:
-            inside = progress.done / progress.total
         current = max(done, progress.epoch if progress else 0)
         rows = [
             _Row(
                 "run",
                 f"epoch {current:>{len(str(epochs))}} of {epochs}" if epochs else "",
-                (done + inside) / epochs if epochs else 0.0,
+                state.epochs_done / epochs if epochs else 0.0,
                 state.run_eta,
                 f"{duration(state.epoch_seconds)} an epoch" if math.isfinite(state.epoch_seconds) else "",
             )
@@ -91,18 +92,27 @@ class ProgressPanel(Panel):
 
     def _bar_line(self, row: _Row, rows: list[_Row], width: int) -> Content:
         label = max(len(each.label) for each in rows)
-        count = max(max(len(each.count) for each in rows), 16 if width >= 70 else 0)
-        tail = max(max(len(each.tail) for each in rows), 13) if width >= 70 else 0
-        eta = f"{duration(row.eta):>7} left" if math.isfinite(row.eta) else " " * 12
-        room = width - label - count - len(eta) - tail - 12 - (2 if tail else 0)
-        if room < 6:  # too narrow for everything: the count gives way
-            count, room = 0, width - label - len(eta) - 10
+        etas = [f"{duration(each.eta)} left" if math.isfinite(each.eta) else "" for each in rows]
+        room = {
+            "count": max(len(each.count) for each in rows),
+            "eta": max(len(each) for each in etas),
+            "tail": max(len(each.tail) for each in rows),
+        }
+        bar_cells = 0
+        for give_way in ("", "tail", "count", "eta"):  # where it is narrow, in this order
+            room.pop(give_way, None)
+            # Everything has two cells beside it; the share takes six: " 100 %".
+            bar_cells = width - label - 2 - 6 - sum(cells + 2 for cells in room.values() if cells)
+            if bar_cells >= LEAST_BAR:
+                break
+        count, eta, tail = room.get("count", 0), room.get("eta", 0), room.get("tail", 0)
         parts: list[tuple[str, str] | Content] = [(f"{row.label:<{label}}  ", "bold")]
         if count:
             parts.append((f"{row.count:<{count}}  ", ""))
-        parts.append(bar(row.share, max(room, 3), "$primary"))
-        parts.append((f" {100 * row.share:>3.0f} %  ", ""))
-        parts.append((eta, "$foreground 75%"))
+        parts.append(bar(row.share, max(bar_cells, 3), "$primary"))
+        parts.append((f" {100 * row.share:>3.0f} %", ""))
+        if eta:
+            parts.append((f"  {etas[rows.index(row)]:>{eta}}", "$foreground 75%"))
         if tail:
             parts.append((f"  {row.tail:>{tail}}", "$foreground 75%"))
         return Content.assemble(*parts)
@@ -112,9 +122,12 @@ class ProgressPanel(Panel):
         finished, best, baseline = state.finished, state.best, state.baseline
         if finished is None:
             return []
-        message = [clean(line) for line in finished.message.splitlines() if line.strip()] or ["no reason given"]
-        if len(message) > MESSAGE_LINES:
-            message = [*message[: MESSAGE_LINES - 1], "… the rest is in the log (l)"]
+        said = [clean(line) for line in finished.message.splitlines() if line.strip()] or ["no reason given"]
+        message = [part for line in said for part in textwrap.wrap(line, max(width, 8)) or [""]]
+        # The way out comes last in a reason, so it is cut only where the screen has no room for it.
+        most = max(self.app.size.height // 3, LEAST_MESSAGE_LINES)
+        if len(message) > most:
+            message = [*message[: most - 1], "… the rest is in the log (l)"]
         lines = [Content.styled(line, "bold") for line in message]
         figures = []
         if best is not None:
@@ -129,7 +142,15 @@ class ProgressPanel(Panel):
             # Where it does not fit, the table and the panel of early stopping still say it.
             figures[0] += where if len(figures[0]) + len(where) <= width else ""
         lines += [Content(text) for text in figures]
-        if state.started:
-            folder = short_path(state.started.folder, max(width - 7, 10))
-            lines.append(Content.assemble(("files  ", "$foreground 65%"), folder))
+        if where := (state.started.folder if state.started else finished.folder):
+            lines += _folder_lines(short_path(where), width)
         return lines
+
+
+def _folder_lines(folder: str, width: int) -> list[Content]:
+    """A path that can be copied: whole, and beside its label or else on lines of its own."""
+    label = Content.styled("files  ", "$foreground 65%")
+    if len(folder) + 7 <= width:
+        return [Content.assemble(label, folder)]
+    parts = [folder[at : at + width] for at in range(0, len(folder), max(width, 1))]
+    return [label, *(Content(part) for part in parts)]

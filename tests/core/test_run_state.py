@@ -9,7 +9,7 @@ import pytest
 
 from core import events
 from core.events import EpochFinished, EpochMetrics
-from core.run_state import LOG_LINES_KEPT, RunState, fold
+from core.run_state import LOG_LINES_KEPT, LOSS_POINTS_KEPT, LossHistory, RunState, fold
 from tests.core.test_events import ALL, STARTED
 
 
@@ -68,3 +68,44 @@ def test_the_log_keeps_the_newest_lines_and_counts_all():
     assert state.log_total == 5 * LOG_LINES_KEPT
     assert LOG_LINES_KEPT <= len(state.log) <= 2 * LOG_LINES_KEPT
     assert state.log[-1][2] == str(5 * LOG_LINES_KEPT - 1)
+
+
+def test_the_validation_of_an_epoch_is_not_its_beginning():
+    state = folded(STARTED, epoch(0, 0.1), epoch(1, 0.2, seconds=8.0))
+    fold(state, events.Progress(3.0, "train", 2, 4, 4, images_per_second=6.0, loss=1.0))
+    before = state.epochs_done, state.run_eta
+    fold(state, events.Progress(4.0, "validate", 2, 1, 50, images_per_second=6.0))
+    assert (state.epochs_done, state.run_eta) == before == (2.0, 8.0)
+    assert state.phase_eta == pytest.approx(49 / 6.0)
+    fold(state, events.Progress(4.0, "validate", 2, 50, 50, images_per_second=6.0))
+    assert math.isnan(state.phase_eta)
+    fold(state, epoch(2, 0.3, seconds=8.0))
+    assert (state.epochs_done, state.run_eta) == (2, 8.0)
+    fold(state, events.Progress(5.0, "validate", 3, 1, 50, images_per_second=6.0))
+    assert math.isnan(state.run_eta)
+
+
+def test_the_baseline_is_no_epoch():
+    assert folded(STARTED, events.Progress(1.0, "validate", 0, 1, 50, images_per_second=6.0)).epochs_done == 0
+
+
+def test_the_history_of_losses_is_bounded_and_keeps_every_spike():
+    history = LossHistory()
+    count = 7 * LOSS_POINTS_KEPT
+    spikes = {count // 9: 50.0, count // 2: -7.0, count - 3: 60.0}
+    for point in range(count):
+        history.append(point / 1000, spikes.get(point, 1.0), math.nan, 0.5 if point % 3 else math.nan)
+        assert len(history.x) <= LOSS_POINTS_KEPT
+    assert len(history.x) == len(history.loss) == len(history.ce) == len(history.triplet)
+    assert history.x == sorted(history.x)
+    assert (history.x[0], history.x[-1]) == (0.0, (count - 1) / 1000)
+    for point, value in spikes.items():
+        nearest = min(
+            (at for at, loss in enumerate(history.loss) if loss == value),
+            key=lambda at: abs(history.x[at] - point / 1000),
+        )
+        assert abs(history.x[nearest] - point / 1000) < count / 1000 / 1000
+    assert all(math.isnan(value) for value in history.ce)
+    assert {value for value in history.triplet if not math.isnan(value)} == {0.5}
+    # The beginning is as fine as the rest.
+    assert sum(x < history.x[-1] / 10 for x in history.x) > 500

@@ -39,6 +39,7 @@ class Terminal:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.slave = slave
+        self.gone = False
         self.modes = termios.tcgetattr(slave)
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
@@ -91,9 +92,15 @@ class Terminal:
     def after_the_screen(self) -> str:
         return self.received[self.received.rfind(ALTERNATE_OFF) :].decode()
 
+    def hang_up(self) -> None:
+        """The terminal goes. It does not control the program, so no signal says so."""
+        for descriptor in (self.master, self.slave):
+            os.close(descriptor)
+        self.gone = True
+
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        os.close(self.master)
-        os.close(self.slave)
+        if not self.gone:
+            self.hang_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -126,6 +127,53 @@ def test_the_run_goes_on_when_the_terminal_is_gone(on_terminal: Callable[..., Te
     assert terminal.wait() == 0
     assert mark.exists()
     assert terminal.after_the_screen().count("\n") == 0
+
+
+def test_the_run_goes_on_when_the_terminal_goes_without_a_signal(
+    on_terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    more = "epoch == 3 and batch == 1 and (print('said in the third epoch', flush=True), os.write(2, b'raw\\n'))"
+    terminal = on_terminal(f"epochs=4, pace=0.25, folder={str(tmp_path)!r}", more=more)
+    terminal.until(lambda: "training" in terminal.text)
+    terminal.hang_up()
+    _, status, usage = os.wait4(terminal.process.pid, 0)
+    terminal.process.returncode = os.waitstatus_to_exitcode(status)
+    assert terminal.process.returncode == 0
+    log = (tmp_path / "run.log").read_text()
+    for line in ("the terminal is gone; the training goes on", "said in the third epoch", "raw"):
+        assert line in log
+    assert "Traceback" not in log
+    # The rest of the run is six seconds of sleep; it took all of them when nobody noticed that the terminal was gone.
+    assert usage.ru_utime + usage.ru_stime < 5
+
+
+BUILDING = """
+import sys, threading, time
+sys.path.insert(0, {root!r})
+from core.profile import Profile
+from reid_tui.launch_app import run_app
+
+def start(profile, emit, control):
+    time.sleep(3600)  # a download that does not come
+
+sys.exit(run_app(start_run=start, selected=Profile.model_validate(
+    {{"data": {{"root": "demo:hands"}}, "model": {{"name": "RN-tiny"}}}})))
+"""
+
+
+def test_a_second_interrupt_ends_what_is_not_built_yet(on_terminal: Callable[..., Terminal]) -> None:
+    terminal = Terminal(["-c", BUILDING.format(root=str(ROOT))], rows=24, columns=80)
+    try:
+        terminal.until(lambda: "preparing" in terminal.text)
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.until(lambda: b"as soon as model and data are loaded" in terminal.received)
+        assert "FINAL" not in terminal.after_the_screen()
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.wait() == 130
+        assert "nothing was saved" in terminal.after_the_screen()
+        assert terminal.restored
+    finally:
+        terminal.close()
 
 
 def test_a_failed_run_gives_exit_code_one(on_terminal: Callable[..., Terminal]) -> None:

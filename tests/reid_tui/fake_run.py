@@ -37,6 +37,7 @@ class FakeRun:
     patience: int = 3
     peak: int = 1000  # epoch after which Rank-1 falls
     hook: Callable[[int, int], None] = lambda epoch, batch: None
+    folder: str = FOLDER
     name: str = "hands-vitb16-20261123-141500"
     validated_on: str = "query0/gallery0 (test split)"
 
@@ -51,8 +52,8 @@ class FakeRun:
             time.sleep(self.pace)
         emit(
             RunStarted(
-                time.time(), self.name, "hands", FOLDER, "ViT-B-16", "openai", "11k-hands", "dorsal-right", (224, 224),
-                "cuda:0 (NVIDIA H100 80GB HBM3)", "bf16", self.epochs, 32, self.batches, 72, 957, 963, 71,
+                time.time(), self.name, "hands", self.folder, "ViT-B-16", "openai", "11k-hands", "dorsal-right",
+                (224, 224), "cuda:0 (NVIDIA H100 80GB HBM3)", "bf16", self.epochs, 32, self.batches, 72, 957, 963, 71,
                 self.patience, self.validated_on, {},
             )
         )  # fmt: skip
@@ -68,7 +69,6 @@ class FakeRun:
             if metrics.rank1 > best:
                 best, best_epoch = metrics.rank1, epoch
                 self._save("BEST", epoch)
-            self._save("LAST", epoch)
             emit(Patience(time.time(), best_epoch, best, epoch - best_epoch, self.patience))
             if self.patience and epoch - best_epoch >= self.patience:
                 reason, message = "early-stop", f"no better Rank-1 for {self.patience} epochs"
@@ -135,7 +135,7 @@ class FakeRun:
         self._save("LAST", epoch)
 
     def _save(self, kind: str, epoch: int) -> None:
-        path = f"{FOLDER}/checkpoints/hands_ViT-B-16_{kind}.pth"
+        path = f"{self.folder}/checkpoints/hands_ViT-B-16_{kind}.pth"
         if path not in self._saved:
             self._saved.append(path)
         self._emit(CheckpointSaved(time.time(), kind, path, epoch))  # type: ignore[arg-type]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -30,14 +32,16 @@ def command(tmp_path, tiny_set):
         '[run]\ndevice = "cpu"\n[train]\nepochs = 2\nbatch_size = 8\nearly_stop_patience = 0\n'
     )
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
+    def start(
+        *arguments: str, python: Sequence[str] = ("-m", "reid_tui"), terminal: int | None = None
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "reid_tui", *arguments],
+            [sys.executable, *python, *arguments],
             cwd=tmp_path,
             env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL if terminal is None else terminal,
+            stdout=subprocess.PIPE if terminal is None else terminal,
+            stderr=subprocess.PIPE if terminal is None else terminal,
             text=True,
         )
 
@@ -56,6 +60,9 @@ def test_without_a_terminal_it_prints_a_line_per_epoch_and_a_table(command, tmp_
     lines = out.splitlines()
     assert [line.split()[0] for line in lines if re.match(r"baseline|epoch \d", line)] == ["baseline", "epoch", "epoch"]
     assert sum(bool(re.match(r" +\*?[012] ", line)) for line in lines) == 3
+    [titles] = [line for line in lines if "mINP" in line]
+    assert "train R-1" in titles
+    assert len(titles) <= 80
     assert not re.search(r"\x1b", out)
     [run] = (tmp_path / "runs").iterdir()
     assert run.name.startswith("mine_RN-tiny_")
@@ -76,10 +83,41 @@ def test_a_signal_stops_it_after_the_batch_and_it_is_saved(command, tmp_path, nu
     assert list(tmp_path.glob("runs/*/checkpoints/*_FINAL.pth"))
 
 
+def test_without_a_reader_it_trains_on(command, tmp_path):
+    process = command("launch", "tiny.toml")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()  # as `| head -1` does
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert process.wait(120) == 0
+    assert list(tmp_path.glob("runs/*/checkpoints/*_FINAL.pth"))
+
+
+def test_without_its_terminal_it_trains_on(command, tmp_path):
+    master, slave = pty.openpty()
+    # The terminal controls the program, so its end is told by SIGHUP.
+    attach = "import fcntl, os, runpy, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    code = attach + "sys.argv[0] = 'reid-tui'; runpy.run_module('reid_tui', run_name='__main__', alter_sys=True)"
+    process = command(
+        "launch", "tiny.toml", "--headless", "--set", "train.epochs=6", python=("-c", code), terminal=slave
+    )
+    os.close(slave)
+    shown = b""
+    while b"epoch 1 " not in shown:
+        shown += os.read(master, 4096)
+    os.close(master)
+    assert process.wait(120) == 0
+    [log] = tmp_path.glob("runs/*/run.log")
+    assert "epoch 6" in log.read_text()
+    assert list(tmp_path.glob("runs/*/checkpoints/*_FINAL.pth"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["launch"], 2, "without a screen there is no picker"),
+        (["launch"], 2, "reid-tui: without a screen there is no picker (standard input is not a terminal)"),
+        (["launch", "--headless"], 2, "reid-tui: without a screen there is no picker (--headless)"),
         (["launch", "absent"], 2, "no profile of that name"),
         (["launch", "absent.toml"], 2, "no such file"),
         (["launch", "tiny.toml", "--set", "train.epochs=0"], 2, "--set train.epochs=0: train.epochs: input should be"),
@@ -100,8 +138,10 @@ def test_profiles_are_listed_and_shown(command):
     _, out, _ = ended(command("profiles"))
     assert {"demo", "market-1501"} <= {line.split()[0] for line in out.splitlines()}
     assert "no such folder: data/market-1501" in out
-    _, out, _ = ended(command("profiles", "market-1501", "--set", "train.epochs=3"))
-    assert "epochs = 3" in out and "triplet_margin = 0.3" in out
+    listed = [line for line in out.splitlines() if line.endswith(".toml")]
+    assert len({line.rindex("  ") for line in listed}) == 1  # one column, however long the names are
+    _, out, _ = ended(command("profiles", "market-1501", "--set", "train.epochs=30"))
+    assert "epochs = 30" in out and "triplet_margin = 0.3" in out
 
 
 def test_help_is_quick_for_it_imports_neither_torch_nor_textual():

@@ -11,11 +11,23 @@ from textual.widgets import OptionList
 
 from core.control import RunControl
 from core.errors import WeightsError
-from core.events import Alert, Event, LogLine
+from core.events import (
+    Alert,
+    CheckpointSaved,
+    EpochFinished,
+    EpochMetrics,
+    Event,
+    LogLine,
+    Paused,
+    Progress,
+    RunFinished,
+)
 from core.profile import Profile
+from core.run_state import RunState, fold
 from reid_tui.app import ReidApp
 from reid_tui.keys import KEYS, bindings, keys_of
-from reid_tui.screens.dashboard import DashboardScreen
+from reid_tui.launch_app import summary
+from reid_tui.screens.dashboard import SETTLING_SECONDS, DashboardScreen
 from reid_tui.screens.dialogs import ChoiceDialog
 from reid_tui.screens.help import HelpScreen, help_text
 from reid_tui.screens.picker import PickerScreen
@@ -23,7 +35,7 @@ from reid_tui.widgets.curve import Curve
 from reid_tui.widgets.epoch_table import EpochTable, columns_for
 from reid_tui.widgets.log_pane import LogPane
 from reid_tui.widgets.patience import pips
-from reid_tui.widgets.progress import bar
+from reid_tui.widgets.progress import ProgressPanel, bar
 from tests.reid_tui.conftest import OpenApp, screen_text, until
 from tests.reid_tui.fake_run import FOLDER, FakeRun
 
@@ -86,6 +98,7 @@ async def test_the_newest_epoch_stays_in_sight_until_the_person_scrolls(open_app
         await pilot.pause(0.1)
         assert table.scroll_offset.y == table.max_scroll_y > 0
         table.focus()
+        await until(pilot, lambda: table.has_focus)
         await pilot.press("home")
         known = len(board(app).state.epochs)
         await until(pilot, lambda: len(board(app).state.epochs) > known + 5)
@@ -109,7 +122,8 @@ async def test_checkpoint(open_app: OpenApp, profile: Profile) -> None:
         assert "saving a checkpoint" in screen_text(app)
         await until(pilot, lambda: any("asked for" in text for _, _, text in board(app).state.log))
         await until(pilot, lambda: "saving a checkpoint" not in screen_text(app))
-        assert "saved hands_ViT-B-16_LAST.pth" in [note.message for note in app._notifications]
+        assert "✔ saved hands_ViT-B-16_LAST.pth" in screen_text(app)
+        assert not app._notifications  # it would cover the panels
 
 
 async def test_pause_holds_the_run_and_a_second_one_goes_on(open_app: OpenApp, profile: Profile) -> None:
@@ -125,6 +139,110 @@ async def test_pause_holds_the_run_and_a_second_one_goes_on(open_app: OpenApp, p
         await pilot.press("p")
         await until(pilot, lambda: len(board(app).state.losses.x) > points)
         assert "❚❚ paused" not in screen_text(app)
+
+
+async def test_two_quick_pauses_leave_no_word_behind(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG | {"pace": 0.3}), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press("p", "p")
+        assert "going on" not in screen_text(app)
+        assert "pausing" not in screen_text(app)
+        points = len(board(app).state.losses.x)
+        await until(pilot, lambda: len(board(app).state.losses.x) > points)
+        assert board(app)._wish() == ""
+
+
+async def test_a_pause_that_is_over_before_it_is_drawn_leaves_no_word_behind(
+    open_app: OpenApp, profile: Profile
+) -> None:
+    async with open_app(FakeRun(**LONG | {"pace": 0.3}), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press("p")
+        board(app).live.emit(Paused(time.time(), True))
+        board(app).live.emit(Paused(time.time(), False))
+        board(app).fold_now()
+        assert board(app)._wish() == ""
+
+
+async def test_only_the_checkpoint_that_was_asked_for_answers_the_wish(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG | {"pace": 0.5}), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press("c")
+        board(app).live.emit(CheckpointSaved(time.time(), "BEST", "/data/x_BEST.pth", 1))
+        board(app).fold_now()
+        await pilot.pause()
+        assert "saving a checkpoint" in screen_text(app)
+
+
+async def test_once_it_is_stopping_the_keys_say_so(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG | {"batches": 100_000}), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press("s", "e", "p")
+        await pilot.pause()
+        assert "not paused: the run stops after this epoch" in screen_text(app)
+        await pilot.press("s")
+        choices = app.screen.query_one(OptionList)
+        texts = [str(choices.get_option_at_index(index).prompt).split() for index in range(choices.option_count)]
+        assert [words[:2] for words in texts] == [["n", "Now"], ["c", "Cancel"]]
+        assert texts[1][2:] == ["the", "run", "stops", "after", "this", "epoch"]
+        await pilot.press("c")
+        assert board(app).live.control.stopping_after_epoch
+        assert not board(app).live.control.stopping_after_batch
+
+
+async def test_a_run_that_is_not_built_yet_has_neither_batch_nor_final(open_app: OpenApp, profile: Profile) -> None:
+    def run(emit: Callable[[Event], None], control: RunControl) -> None:
+        while not control.stopping_after_batch:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        emit(RunFinished(time.time(), "stopped", "stopped before the first epoch", 0, 0.5))
+
+    async with open_app(run, selected=profile) as (app, pilot):
+        await until(pilot, lambda: app.dashboard is not None and board(app).live.alive)
+        await pilot.press("s")
+        await until(pilot, lambda: "still being loaded" in screen_text(app))
+        await pilot.press("n")
+        await pilot.pause()
+        text = screen_text(app)
+        assert "stopping as soon as model and data are loaded" in text
+        assert "FINAL" not in text
+        assert "batch" not in text
+
+
+@pytest.mark.parametrize("key", ["s", "q"])
+async def test_a_question_is_withdrawn_when_the_run_ends(open_app: OpenApp, profile: Profile, key: str) -> None:
+    async with open_app(FakeRun(**LONG | {"pace": 0.05}), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press(key)
+        assert isinstance(app.screen, ChoiceDialog)
+        board(app).live.control.stop_after_batch("enough")
+        await ended(app, pilot)
+        await until(pilot, lambda: app.screen is app.dashboard)
+        await pilot.press("n")
+        assert app.screen is app.dashboard
+        assert app.is_running
+
+
+@pytest.mark.parametrize("key", ["s", "question_mark"])
+async def test_ctrl_q_asks_from_wherever_it_is_pressed(open_app: OpenApp, profile: Profile, key: str) -> None:
+    async with open_app(FakeRun(**LONG), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await pilot.press(key, "ctrl+c")
+        assert "ctrl+q quits" in [note.message for note in app._notifications]
+        for _ in range(2):
+            await pilot.press("ctrl+q")
+            assert board(app).asks_to_quit
+            assert len(app.screen_stack) == 3
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running)
+
+
+async def test_the_theme_changes_with_a_key(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(**LONG), selected=profile) as (app, pilot):
+        await started(app, pilot)
+        before = app.current_theme.dark
+        await pilot.press("t")
+        assert app.current_theme.dark is not before
 
 
 async def test_stop_after_this_epoch(open_app: OpenApp, profile: Profile) -> None:
@@ -223,11 +341,28 @@ async def test_after_the_end_another_run_can_be_picked(open_app: OpenApp, profil
         await ended(app, pilot)
         first = board(app)
         await until(pilot, lambda: not first.live.alive)
+        await pilot.press("n", "escape")  # meant for a dialog that the end of the run has closed
+        assert app.screen is first
+        await pilot.pause(SETTLING_SECONDS)
+        await pilot.press("escape")
+        assert app.screen is first
         await pilot.press("n")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen) and app.screen.highlighted)
         await pilot.press("enter")
         await until(pilot, lambda: app.dashboard is not first)
         await ended(app, pilot)
+        second = board(app)
+        await pilot.pause(SETTLING_SECONDS)
+        await until(pilot, lambda: not second.live.alive)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen) and app.screen.highlighted)
+        assert [type(screen) for screen in app.screen_stack].count(PickerScreen) == 1
+        # What is written now belongs to the next run.
+        app.take_output(["written in between"])
+        assert not second.live.take()
+        await pilot.press("enter")
+        await until(pilot, lambda: app.dashboard is not second)
+        await until(pilot, lambda: any(text == "written in between" for _, _, text in board(app).state.log))
 
 
 async def test_keys_for_a_live_run_do_nothing_after_its_end(open_app: OpenApp, profile: Profile) -> None:
@@ -250,6 +385,85 @@ async def test_a_failure_is_shown_with_its_way_out(open_app: OpenApp, profile: P
         assert "✘ failed" in text
         assert "ViT-B-16 [openai] needs QuickGELU" in text
         assert "set model.quick_gelu" in text
+
+
+WAY_OUT = "lower train.batch_size or data.image_size, or set run.precision to bf16 and launch it again"
+
+
+async def test_a_long_reason_is_wrapped_so_that_the_way_out_can_be_read(open_app: OpenApp, profile: Profile) -> None:
+    folder = "/data/runs/" + "a-long-name-of-an-experiment-" * 4 + "end"
+
+    def run(emit: Callable[[Event], None], control: RunControl) -> None:
+        message = "Weights do not fit: " + "the file has other shapes than the model " * 4 + WAY_OUT
+        emit(RunFinished(time.time(), "failed", message, 0, 0.5, folder=folder))
+
+    async with open_app(run, selected=profile) as (app, pilot):
+        await ended(app, pilot)
+        panel = board(app).query_one(ProgressPanel)
+        await until(pilot, lambda: panel.size.height > 6)
+        rows = [row[2:-2].rstrip() for row in screen_text(app).splitlines()[2 : 2 + panel.outer_size.height]]
+        assert WAY_OUT in " ".join(rows)
+        assert folder in "".join(rows)  # whole: it can be copied
+        assert summary(board(app).state)[-1] == f"files in {folder}"
+
+
+async def test_the_validation_of_an_epoch_does_not_draw_the_run_back(open_app: OpenApp, profile: Profile) -> None:
+    async with open_app(FakeRun(epochs=4, batches=2), selected=profile) as (app, pilot):
+        await ended(app, pilot)
+        state = RunState(started=board(app).state.started)
+        panel = board(app).query_one(ProgressPanel)
+        fold(state, Progress(1.0, "train", 1, 2, 2, 50.0))
+        fold(state, Progress(2.0, "validate", 1, 900, 963, 1000.0))
+        panel.show(state)
+        run, phase = (line.plain for line in panel.lines(76))
+        assert " 25 %" in run
+        assert " 93 %" in phase
+        fold(state, Progress(3.0, "validate", 1, 963, 963, 1000.0))
+        panel.show(state)
+        assert "left" not in "".join(line.plain for line in panel.lines(76))
+
+
+@pytest.mark.parametrize("width", [30, 50, 76, 150])
+async def test_bars_take_the_free_room(open_app: OpenApp, profile: Profile, width: int) -> None:
+    async with open_app(FakeRun(epochs=4, batches=2), selected=profile) as (app, pilot):
+        await ended(app, pilot)
+        state = RunState(started=board(app).state.started)
+        panel = board(app).query_one(ProgressPanel)
+        fold(state, EpochFinished(1.0, EpochMetrics(1, seconds=14.0)))
+        for event in (Progress(1.0, "train", 2, 1, 2, 50.0), Progress(2.0, "train", 2, 2, 2, 50.0)):
+            fold(state, event)
+            panel.show(state)
+            for line in panel.lines(width):
+                assert line.cell_length == width
+                bar_cells = sum(line.plain.count(sign) for sign in "━╸┄")
+                assert bar_cells >= max(12, width - 54), line.plain
+
+
+async def test_the_header_at_80_columns_has_experiment_and_model(open_app: OpenApp, profile: Profile) -> None:
+    run = FakeRun(**LONG, name="hands_ViT-B-16_11k-hands_dorsal-right_e60_lr1e-05_b32_20261123-141500")
+    async with open_app(run, selected=profile) as (app, pilot):
+        await started(app, pilot)
+        await until(pilot, lambda: "hands · ViT-B-16 " in screen_text(app).splitlines()[0])
+
+
+async def test_the_log_is_wrapped_anew_at_another_width(open_app: OpenApp, profile: Profile) -> None:
+    words = " ".join(f"word{number}" for number in range(30))
+
+    def run(emit: Callable[[Event], None], control: RunControl) -> None:
+        emit(LogLine(time.time(), "info", words))
+        FakeRun(epochs=1)(emit, control)
+
+    async with open_app(run, selected=profile, size=(140, 50)) as (app, pilot):
+        await ended(app, pilot)
+        log = board(app).query_one(LogPane)
+        await until(pilot, lambda: any("word29" in strip.text for strip in log.lines))
+        wide = len(log.lines)
+        await pilot.resize_terminal(60, 50)
+        await until(pilot, lambda: len(log.lines) > wide)
+        assert all(strip.cell_length <= 60 for strip in log.lines)
+        assert sum("word0 " in strip.text for strip in log.lines) == 1
+        await pilot.resize_terminal(140, 50)
+        await until(pilot, lambda: len(log.lines) == wide)
 
 
 async def test_foreign_text_is_neither_markup_nor_control(open_app: OpenApp, profile: Profile) -> None:
@@ -289,7 +503,7 @@ async def test_help_opens_and_closes(open_app: OpenApp, profile: Profile) -> Non
         assert app.screen is app.dashboard
 
 
-@pytest.mark.parametrize("size", [(80, 24), (40, 20), (200, 60), (20, 6), (300, 80), (70, 12)])
+@pytest.mark.parametrize("size", [(80, 24), (40, 20), (200, 60), (20, 6), (300, 80), (70, 12), (40, 15), (80, 15)])
 async def test_every_size_can_be_drawn_while_it_runs_and_after(
     open_app: OpenApp, profile: Profile, size: tuple[int, int]
 ) -> None:
@@ -297,6 +511,9 @@ async def test_every_size_can_be_drawn_while_it_runs_and_after(
         await ended(app, pilot)
         rows = screen_text(app).splitlines()
         assert len(rows) == size[1]
+        if size[1] >= 15:
+            table = board(app).query_one(EpochTable)
+            assert table.scrollable_content_region.height >= 3, "\n".join(rows)  # the titles and two epochs
         if size[0] >= 40 and size[1] >= 20:
             text = "\n".join(rows)
             for part in ("Finished", "Epochs", "R-1", "Early stopping", "★"):

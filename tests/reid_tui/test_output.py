@@ -72,9 +72,11 @@ def test_no_app_on_a_terminal_that_cannot_draw(term: str) -> None:
 def test_drawing_on_a_terminal_that_is_gone_raises_nothing() -> None:
     source, sink = os.pipe()
     os.close(source)
-    gone = TerminalFile(sink)
+    told: list[str] = []
+    gone = TerminalFile(sink, lambda: told.append("lost"))
     gone.write("text")
     gone.flush()
     gone.write("more")
     gone.flush()
+    assert told == ["lost"]
     os.close(sink)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+from textual import events
 from textual.widgets import Input, OptionList, Static
 
+from core.profile import Profile
 from core.profile_files import read_profile
 from reid_tui.screens.dashboard import DashboardScreen
 from reid_tui.screens.help import HelpScreen
 from reid_tui.screens.picker import PickerScreen
-from reid_tui.widgets.profile_view import entry, matches, preview
+from reid_tui.widgets.profile_view import data_missing, entry, matches, problems, values
 from tests.reid_tui.conftest import OpenApp, screen_text, until
 
 
@@ -30,23 +33,30 @@ def highlighted(screen: PickerScreen) -> str:
     return screen.highlighted.path.stem if screen.highlighted else ""
 
 
+def parsed(path: Path) -> Profile:
+    profile = read_profile(path).profile
+    assert profile is not None
+    return profile
+
+
 def test_an_entry_has_name_model_data_and_epochs(profiles: list[Path]) -> None:
-    assert entry(read_profile(profiles[0])).plain == "  alpha\n  RN-tiny · demo-hands · 12 epochs"
-    assert entry(read_profile(profiles[1])).plain == "  beta\n  ViT-B-16 (openai) · market · 60 epochs"
+    assert entry(read_profile(profiles[0])).plain == "  alpha\n  12 ep · RN-tiny · demo-hands"
+    assert entry(read_profile(profiles[1])).plain == "  beta\n  60 ep · ViT-B-16 (openai) · market"
     assert entry(read_profile(profiles[2])).plain == "✘ broken\n  2 problems"
 
 
 def test_the_preview_marks_what_differs_from_the_defaults(profiles: list[Path]) -> None:
-    lines = preview(read_profile(profiles[0])).plain.splitlines()
-    assert [line for line in lines if line.startswith("[")] == ["[run]", "[data]", "[model]", "[train]", "[validate]"]
+    lines = values(parsed(profiles[0])).plain.splitlines()
+    assert [line for line in lines if line.startswith("[")] == ["[data]", "[model]", "[train]", "[validate]", "[run]"]
     epochs = next(line for line in lines if "epochs " in line and "warmup" not in line)
     assert epochs.split() == ["•", "epochs", "12", "default", "60"]
     assert next(line for line in lines if "batch_size" in line).split() == ["batch_size", "32"]
 
 
 def test_the_preview_of_a_bad_profile_has_every_problem(profiles: list[Path]) -> None:
-    text = preview(read_profile(profiles[2])).plain
-    assert "broken.toml:7: train.epoch: unknown key; did you mean train.epochs?" in text
+    text = problems(read_profile(profiles[2])).plain
+    assert "• line 7 · train.epoch: unknown key; did you mean train.epochs?" in text
+    assert str(profiles[2]) not in text
     assert "train.batch_size" in text
 
 
@@ -94,7 +104,58 @@ async def test_a_bad_profile_is_shown_but_not_launched(open_app: OpenApp) -> Non
         await pilot.pause()
         assert isinstance(app.screen, PickerScreen)
         assert app.live_run is None
-        assert "broken cannot be launched" in [note.title for note in app._notifications]
+        await pilot.press("enter", "enter")
+        assert [note.message for note in app._notifications] == ["broken cannot be launched: it has problems"]
+
+
+async def test_a_profile_whose_data_are_missing_is_not_called_wrong(open_app: OpenApp, profiles: list[Path]) -> None:
+    away = profiles[1].with_name("away.toml")
+    away.write_text(profiles[1].read_text().replace("demo:hands", "not/there"))
+    reading = read_profile(away)
+    assert entry(reading).plain == "○ away\n  no data yet · 60 ep · ViT-B-16 (openai) · market"
+    assert problems(reading).plain.startswith(
+        "○ no data yet: cannot be launched\n\n• line 3 · data.root: no such folder"
+    )
+    assert not data_missing(read_profile(profiles[0]))
+    assert not data_missing(read_profile(profiles[2]))
+    assert not data_missing(read_profile(away, ["train.epochs=0"]))
+    async with open_app(paths=[away]) as (app, pilot):
+        await until(pilot, lambda: highlighted(picker(app)) == "away")
+        shown = screen_text(app)
+        assert "60 ep" in shown
+        assert "--help" in shown  # the sentence is wrapped, not cut
+        await pilot.press("enter")
+        assert [note.message for note in app._notifications] == ["away cannot be launched: its data are not there yet"]
+        assert isinstance(app.screen, PickerScreen)
+
+
+@pytest.mark.parametrize(
+    ("keys", "launched"),
+    [(("b", "e", "enter"), "beta"), (("down", "enter"), "beta"), (("down", "up", "enter"), "alpha")],
+)
+async def test_enter_waits_for_the_keys_before_it(open_app: OpenApp, keys: tuple[str, ...], launched: str) -> None:
+    async with open_app() as (app, pilot):
+        await until(pilot, lambda: highlighted(picker(app)) == "alpha")
+        for key in keys:  # all at once, as a terminal sends what was typed while the app was busy
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: app.dashboard is not None)
+        assert app.dashboard is not None
+        assert app.dashboard.run_title == launched
+
+
+async def test_enter_stands_in_the_footer(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        await until(pilot, lambda: "Launch" in screen_text(app).splitlines()[-1])
+
+
+async def test_the_theme_changes_with_a_key(open_app: OpenApp) -> None:
+    async with open_app() as (app, pilot):
+        await until(pilot, lambda: highlighted(picker(app)) == "alpha")
+        before = app.current_theme.dark
+        await pilot.press("f2")
+        assert app.current_theme.dark is not before
+        await pilot.press("f2")
+        assert app.current_theme.dark is before
 
 
 async def test_enter_launches_what_is_highlighted(open_app: OpenApp) -> None:
