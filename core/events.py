@@ -49,6 +49,8 @@ class RunStarted(Event):
     patience: int  # 0: no early stopping
     validated_on: str  # "query0/gallery0 (test split)", "held-out training identities"
     profile: dict[str, Any]  # the resolved profile, as its TOML tables
+    resumed_epoch: int = 0  # the epoch that the run goes on in; 0: it began anew
+    resumed_batch: int = 0  # batches of that epoch that were done
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,11 @@ class Train(Table):
     images_per_identity: int = Field(
         4, description="K of the `pk` sampler; `batch_size` must be a multiple of it, twice it at least", ge=2
     )
+    checkpoint_minutes: float = Field(
+        10.0,
+        description="minutes between two saves of `_LAST.pth` within an epoch; each epoch's end saves it as well",
+        gt=0,
+    )
     early_stop_patience: int = Field(
         3, description="epochs without a better Rank-1 after which the run ends; 0: never", ge=0
     )

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
+from core.atomic import atomic_write
 from core.events import EpochFinished, EpochMetrics, Event, Progress, to_json
 from core.log_text import log_text
 
@@ -19,19 +24,20 @@ class Recorder:
 
     Args:
         folder: the run folder; it exists.
+        history: the epochs that stand, of a run that is resumed; other rows are taken out of `metrics.csv`.
 
     Raises:
         OSError: from the constructor and from each call, when a file cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, history: Sequence[EpochMetrics] = ()) -> None:
+        atomic_write(folder / "metrics.csv", lambda file: _write_rows(file, history))
         self._events = (folder / "events.jsonl").open("a", encoding="utf-8")
+        if _is_torn(folder / "events.jsonl"):
+            self._events.write("\n")
         self._log = (folder / "run.log").open("a", encoding="utf-8", errors="backslashreplace")
         self._metrics = (folder / "metrics.csv").open("a", encoding="utf-8", newline="")
         self._rows = csv.writer(self._metrics)
-        if self._metrics.tell() == 0:
-            self._rows.writerow([item.name for item in fields(EpochMetrics)])
-            self._metrics.flush()
         self._last_progress = 0.0
 
     def __call__(self, event: Event) -> None:
@@ -60,3 +66,20 @@ class Recorder:
         for file in (self._events, self._log, self._metrics):
             with suppress(OSError):
                 file.close()
+
+
+def _write_rows(file: BinaryIO, history: Sequence[EpochMetrics]) -> None:
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    rows.writerow([item.name for item in fields(EpochMetrics)])
+    rows.writerows(asdict(metrics).values() for metrics in history)
+    file.write(text.getvalue().encode())
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether the last line has no end, because its writer was killed."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"

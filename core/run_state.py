@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -144,6 +145,16 @@ class RunState:
         return left * self.epoch_seconds if left > 0 else NAN
 
 
+def _forget_after(state: RunState, resumed: RunStarted) -> None:
+    """A resumed run goes on from its last checkpoint: what came after that will come again."""
+    position = resumed.resumed_epoch - 1 + resumed.resumed_batch / max(resumed.batches_per_epoch, 1)
+    state.epochs = [row for row in state.epochs if row.epoch < resumed.resumed_epoch]
+    kept = bisect_right(state.losses.x, position + 1e-9)
+    for values in (state.losses.x, state.losses.loss, state.losses.ce, state.losses.triplet):
+        del values[kept:]
+    state.progress, state.finished, state.paused = None, None, False
+
+
 def _log(state: RunState, event: Event) -> None:
     if (logged := log_text(event)) is None:
         return
@@ -161,6 +172,8 @@ def fold(state: RunState, event: Event) -> RunState:
     match event:
         case RunStarted():
             state.started = event
+            if event.resumed_epoch:
+                _forget_after(state, event)
         case Progress():
             state.progress = event
             if event.phase == "train" and event.total and not math.isnan(event.loss):

@@ -6,21 +6,24 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import BinaryIO
 
 import torch
 
 from core.atomic import atomic_write
+from core.checkpoint import Checkpoint
 from core.control import RunControl
 from core.errors import ReidError
-from core.events import Alert, Event, Level, LogLine, RunFinished
+from core.events import Alert, EpochMetrics, Event, Level, LogLine, RunFinished
 from core.naming import make_run_folder, run_folder_name
 from core.profile import Profile
 from core.profile_files import expand, write_profile
 from core.recorder import Recorder
+from core.run_folder import clear_leftovers, held, newest_checkpoint, past_events, resumed_profile
 from core.trainer import Trainer
 
 Listener = Callable[[Event], None]
@@ -35,13 +38,53 @@ def run_profile(profile: Profile, listen: Listener, control: RunControl) -> RunF
     began = time.monotonic()
     try:
         folder = make_run_folder(expand(profile.run.dir).resolve(), run_folder_name(profile, datetime.now()))
-        atomic_write(folder / "profile.toml", lambda file: _write(file, write_profile(profile)))
-        recorder = Recorder(folder)
+        _save_profile(folder, profile)
     except (ReidError, OSError) as error:
         return _failed(error, listen, began)
-    emit = _both(recorder, listen)
-    trainer = Trainer(profile, folder, emit, control)
-    with closing(recorder), _log_lines(emit):
+    return _train(profile, folder, None, listen, control)
+
+
+def resume_run(folder: Path, overrides: Sequence[str], listen: Listener, control: RunControl) -> RunFinished:
+    """Go on with a run in its folder, from its newest LAST that can be read, or from the start where it has none yet.
+
+    `listen` is told the events so far first, so that a screen shows the whole run. For the rest as `run_profile`.
+
+    Args:
+        folder: the run folder.
+        overrides: `table.key=value` each, for what is safe to change.
+    """
+    began = time.monotonic()
+    try:
+        profile = resumed_profile(folder, overrides)
+        checkpoint, problems = newest_checkpoint(folder)
+        for event in past_events(folder):
+            listen(event)
+        for problem in problems:
+            listen(Alert(time.time(), "error", "A damaged checkpoint is passed over", problem))
+        if checkpoint is None and problems:
+            raise ReidError("The run cannot be resumed", "none of its checkpoints can be read")
+        if overrides:
+            _save_profile(folder, profile)
+    except (ReidError, OSError) as error:
+        return _failed(error, listen, began)
+    return _train(profile, folder, checkpoint, listen, control)
+
+
+def _train(
+    profile: Profile, folder: Path, resume: Checkpoint | None, listen: Listener, control: RunControl
+) -> RunFinished:
+    began = time.monotonic()
+    history = [EpochMetrics(**row) for row in resume.extra["resume"]["history"]] if resume else []
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(folder))
+            clear_leftovers(folder)
+            recorder = stack.enter_context(closing(Recorder(folder, history)))
+        except (ReidError, OSError) as error:
+            return _failed(error, listen, began)
+        emit = _both(recorder, listen)
+        trainer = Trainer(profile, folder, emit, control, resume)
+        stack.enter_context(_log_lines(emit))
         try:
             return trainer.run()
         except Exception as error:  # noqa: BLE001 - the run's last word: every kind is told, none is dropped
@@ -51,8 +94,11 @@ def run_profile(profile: Profile, listen: Listener, control: RunControl) -> RunF
             raise
 
 
-def _write(file: BinaryIO, text: str) -> None:
-    file.write(text.encode())
+def _save_profile(folder: Path, profile: Profile) -> None:
+    def write(file: BinaryIO) -> None:
+        file.write(write_profile(profile).encode())
+
+    atomic_write(folder / "profile.toml", write)
 
 
 def _both(record: Listener, listen: Listener) -> Listener:
@@ -98,7 +144,7 @@ def _failed(error: BaseException, emit: Listener, began: float, trainer: Trainer
         f"{title}: {message}",
         epoch=trainer.epochs_done if trainer else 0,
         seconds=time.monotonic() - began,
-        checkpoints=tuple(str(path) for path in trainer.saved.values()) if trainer else (),
+        checkpoints=tuple(str(path) for path in trainer.saver.saved.values()) if trainer else (),
         folder=str(trainer.folder) if trainer else "",
     )
     emit(finished)

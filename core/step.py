@@ -8,10 +8,11 @@ the weights are still the last good ones when the host comes to look.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -201,6 +202,22 @@ class TrainStep:
         for good, buffer in zip(self._good_buffers, self._buffers, strict=True):
             good.copy_(buffer)
         return [Sums(*row) for row in rows]
+
+    def state_dict(self) -> dict[str, object]:
+        """What it takes to go on as if never interrupted: the optimizer, the scaler and the number of the batch."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "batch": self._batch,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take what `state_dict` gave; the weights are restored elsewhere, and before."""
+        self.optimizer.load_state_dict(dict(state["optimizer"]))
+        self.scaler.load_state_dict(dict(state["scaler"]))
+        self._batch = int(state["batch"])
+        for good, buffer in zip(self._good_buffers, self._buffers, strict=True):
+            good.copy_(buffer)
 
     def keep_good(self) -> int:
         """Make the model fit to be saved, and tell the first batch that was not finite (0: all were).

@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from core.checkpoint import save_checkpoint
+from core.checkpoint import Checkpoint
 from core.control import RunControl
-from core.data.store import ImageStore, MemoryBudget, decoding_threads
-from core.dataset import read_dataset
-from core.devices import choose_device, choose_precision, describe
+from core.data.store import decoding_threads
 from core.events import (
     Alert,
     CheckpointKind,
-    CheckpointSaved,
     EndReason,
     EpochFinished,
     EpochMetrics,
@@ -31,20 +29,28 @@ from core.events import (
     LogLine,
     Patience,
     Paused,
-    Phase,
     Progress,
     RunFinished,
-    RunStarted,
 )
-from core.model import build_model
 from core.naming import build_filename
+from core.parts import Parts
 from core.profile import Profile
-from core.samplers import Batches, pk_batches, shuffle_batches, single_image_identities
-from core.step import NotFiniteError, Sums, TrainStep, autocast, moved, on_device
-from core.validation import EmbeddingsNotFiniteError, Retrieval, ValidationImages, validate
+from core.samplers import single_image_identities
+from core.saver import Saver
+from core.step import NotFiniteError, Sums
+from core.validation import EmbeddingsNotFiniteError, Retrieval, validate
 
 DISPLAY_INTERVAL = 0.25  # seconds between two readings of the device for the screen
 RATE_MEMORY = 3.0  # seconds over which the displayed speed is smoothed
+
+
+@dataclass
+class Position:
+    """How far the epoch in hand is: batches done, their sums, and the seconds that they took."""
+
+    batch: int = 0
+    sums: Sums = field(default_factory=Sums)
+    seconds: float = 0.0
 
 
 class _StoppedWhileLoadingError(Exception):
@@ -59,22 +65,32 @@ class Trainer:
         folder: the run folder, absolute; it exists. Checkpoints go to `checkpoints/` in it.
         emit: gets every event, on the thread that calls `run`.
         control: looked at once per batch.
+        resume: a LAST of this run, to go on from as if never interrupted.
     """
 
     def __init__(
-        self, profile: Profile, folder: Path, emit: Callable[[Event], None], control: RunControl | None = None
+        self,
+        profile: Profile,
+        folder: Path,
+        emit: Callable[[Event], None],
+        control: RunControl | None = None,
+        resume: Checkpoint | None = None,
     ) -> None:
         self.profile = profile
         self.folder = folder
         self.emit = emit
         self.control = control or RunControl()
-        self.stem = build_filename(profile)
+        # A run that goes on with more epochs keeps the names of its files.
+        stem = str(resume.extra["resume"]["stem"]) if resume else build_filename(profile)
+        self.saver = Saver(folder, stem, emit)
         self.history: list[EpochMetrics] = []
         self.best: EpochMetrics | None = None
-        self.saved: dict[CheckpointKind, Path] = {}
         self._seen: float = 0.0  # when the device was last read
         self._held: float = 0.0  # seconds of this epoch spent paused
         self._rate: float = math.nan  # images per second, smoothed
+        self._last_saved: float = time.monotonic()  # when LAST was saved
+        self.position = Position()
+        self.resumed = resume
 
     def run(self) -> RunFinished:
         """Train to an end, and give the event that says which; it is the last one emitted.
@@ -97,7 +113,7 @@ class Trainer:
             message=message,
             epoch=self.epochs_done,
             seconds=time.monotonic() - started,
-            checkpoints=tuple(str(path) for path in self.saved.values()),
+            checkpoints=tuple(str(path) for path in self.saver.saved.values()),
             folder=str(self.folder),
         )
         self.emit(finished)
@@ -112,6 +128,8 @@ class Trainer:
         except BaseException as error:
             self.save("FINAL", f"failed: {error}")
             raise
+        if reason == "stopped" and self.history:
+            self.save("LAST", message)
         if not self.save("FINAL", message):
             reason, message = "failed", f"{message}; FINAL could not be saved"
         return reason, message
@@ -119,94 +137,91 @@ class Trainer:
     # ---- build
 
     def build(self, pool: ThreadPoolExecutor) -> None:
-        """Data, model, optimizer, in the order in which they are quick to fail; then `RunStarted`."""
-        profile = self.profile
-        torch.manual_seed(profile.run.seed)
-        self.device = choose_device(profile.run.device)
-        self.precision = choose_precision(profile.run.precision, self.device)
-        self.log("reading the folders of the data set")
-        self.data = read_dataset(profile)
-        self.stop_while_loading()
-        self.log(f"building {profile.model.name}")
-        self.model = build_model(profile.model, profile.data.image_size).to(self.device)
-        self.stop_while_loading()
-        self.classifier = nn.Linear(self.model.embedding_dim, len(self.data.identity_names)).to(self.device)
-        self.step = TrainStep(self.model, self.classifier, profile.train, self.device, self.precision)
-        normalized = profile.data.normalize == "clip"
-        self.mean = self.model.mean if normalized else None
-        self.std = self.model.std if normalized else None
-        size = profile.data.image_size
-        budget = MemoryBudget()
-        self.train_images = ImageStore(self.data.train.paths, size, pool, budget)
-        self.validation_images = ValidationImages(self.data.splits, size, pool, budget)
-        if alone := single_image_identities(self.data.train_ids.tolist()):
+        """The parts, where a resumed run was in them, and `RunStarted`."""
+        self.parts = Parts(self.profile, pool, self.resumed, self.tell_unless_stopped)
+        if self.resumed:
+            self.restore(self.resumed.extra["resume"])
+        if alone := single_image_identities(self.parts.data.train_ids.tolist()):
             self.alert("warning", "Identities with one image", f"{alone} identities have no positive but themselves")
-        self.emit(self.describe())
+        resumed_epoch = self.epochs_done + 1 if self.resumed else 0
+        self.emit(self.parts.describe(self.folder, resumed_epoch, self.position.batch))
+        if self.best:
+            self.tell_patience(self.best)
 
-    def stop_while_loading(self) -> None:
+    def tell_unless_stopped(self, text: str) -> None:
         if self.control.stopping_after_batch or self.control.stopping_after_epoch:
             raise _StoppedWhileLoadingError
+        self.emit(LogLine(time.time(), "info", text))
 
-    def describe(self) -> RunStarted:
-        profile, data = self.profile, self.data
-        return RunStarted(
-            time=time.time(),
-            run=self.folder.name,
-            name=profile.run.name,
-            folder=str(self.folder),
-            model=self.model.open_clip_name,
-            pretrained=profile.model.pretrained,
-            dataset=profile.data.dataset,
-            aspect=profile.data.aspect,
-            image_size=profile.data.image_size,
-            device=describe(self.device),
-            precision=self.precision,
-            epochs=profile.train.epochs,
-            batch_size=profile.train.batch_size,
-            batches_per_epoch=len(self.batches_of(1)),
-            identities=len(data.identity_names),
-            train_images=len(data.train.paths),
-            query_images=sum(len(split.query) for split in data.splits),
-            gallery_images=sum(len(split.gallery) for split in data.splits),
-            patience=profile.train.early_stop_patience,
-            validated_on=data.validated_on,
-            profile=profile.tables(),
-        )
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to where a LAST was saved: optimizer, history, position, random generators."""
+        self.parts.step.load_state_dict(state["step"])
+        self.history = [EpochMetrics(**row) for row in state["history"]]
+        validated = [row for row in self.history if row.epoch and row.queries]
+        self.best = max(validated, key=lambda row: (row.rank1, -row.epoch), default=None)
+        self.position = Position(state["batch"], Sums(**state["sums"]), state["seconds"])
+        torch.set_rng_state(state["rng"])
+        if self.parts.device.type == "cuda" and state["cuda_rng"]:
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+
+    def resume_state(self) -> dict[str, object]:
+        """What `restore` takes, as tensors and plain values."""
+        return {
+            "step": self.parts.step.state_dict(),
+            "history": [dict(vars(row)) for row in self.history],
+            "batch": self.position.batch,
+            "sums": dict(vars(self.position.sums)),
+            "seconds": self.position.seconds,
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if self.parts.device.type == "cuda" else [],
+        }
 
     # ---- epochs
 
     def epochs(self) -> tuple[EndReason, str]:
         """The baseline, then epoch after epoch until one of the ends is reached: why, in a word and in a sentence."""
-        train = self.profile.train
-        began = time.monotonic()
-        baseline = self.validation(0)
-        if baseline is not None:
-            seconds = time.monotonic() - began - self._held
-            self.finish_epoch(EpochMetrics(0, **vars(baseline), split=self.data.split, seconds=seconds))
-        if baseline is None or self.control.stopping_after_epoch:
-            return "stopped", f"{self.control.reason} before the first epoch"
-        for epoch in range(1, train.epochs + 1):
-            began, self._held = time.monotonic(), 0.0
-            sums, speed = self.train_epoch(epoch)
-            if self.control.stopping_after_batch:
-                return "stopped", f"{self.control.reason} in epoch {epoch}, after batch {int(sums.batches)}"
-            retrieval = None
-            if validated := epoch % self.profile.validation.every == 0 or epoch == train.epochs:
-                retrieval = self.validation(epoch)
-                if retrieval is None:
-                    return "stopped", f"{self.control.reason} while validating epoch {epoch}"
-            self.finish_epoch(self.metrics(epoch, sums, speed, retrieval, time.monotonic() - began - self._held))
-            if epoch == train.epochs:
-                break
-            if validated and self.out_of_patience(epoch):
+        train, control = self.profile.train, self.control
+        if not self.history and not self.baseline():
+            return "stopped", f"{control.reason} before the first epoch"
+        while self.epochs_done < train.epochs:
+            if self.out_of_patience():
                 return "early-stop", f"no better Rank-1 for {train.early_stop_patience} epochs: stopped early"
-            if self.control.stopping_after_epoch:
-                return "stopped", f"{self.control.reason} after epoch {epoch}"
+            if control.stopping_after_epoch:
+                done = self.epochs_done
+                return "stopped", f"{control.reason} " + (f"after epoch {done}" if done else "before the first epoch")
+            if end := self.one_epoch(self.epochs_done + 1):
+                return end
         return "finished", "all epochs done" if train.epochs > 1 else "the epoch is done"
 
-    def metrics(
-        self, epoch: int, sums: Sums, speed: float, retrieval: Retrieval | None, seconds: float
-    ) -> EpochMetrics:
+    def baseline(self) -> bool:
+        """Validate before any training; False if told to stop meanwhile."""
+        began = time.monotonic()
+        retrieval = self.validation(0)
+        if retrieval is None:
+            return False
+        seconds = time.monotonic() - began - self._held
+        self.finish_epoch(EpochMetrics(0, **vars(retrieval), split=self.parts.data.split, seconds=seconds))
+        return True
+
+    def one_epoch(self, epoch: int) -> tuple[EndReason, str] | None:
+        """Train and validate; the reason and the words if the run is to end within the epoch."""
+        began, self._held = time.monotonic() - self.position.seconds, 0.0
+        speed = self.train_epoch(epoch)
+        self.position.seconds = time.monotonic() - began - self._held
+        if self.control.stopping_after_batch:
+            return "stopped", f"{self.control.reason} in epoch {epoch}, after batch {self.position.batch}"
+        retrieval = None
+        if epoch % self.profile.validation.every == 0 or epoch == self.profile.train.epochs:
+            retrieval = self.validation(epoch)
+            if retrieval is None:
+                return "stopped", f"{self.control.reason} while validating epoch {epoch}"
+        self.finish_epoch(self.metrics(epoch, speed, retrieval, time.monotonic() - began - self._held))
+        self.position = Position()
+        self.save("LAST", f"end of epoch {epoch}")
+        return None
+
+    def metrics(self, epoch: int, speed: float, retrieval: Retrieval | None, seconds: float) -> EpochMetrics:
+        sums = self.position.sums
         return EpochMetrics(
             epoch=epoch,
             loss=sums.per_image("loss"),
@@ -215,12 +230,12 @@ class Trainer:
             train_rank1=sums.per_image("hits1"),
             train_rank5=sums.per_image("hits5"),
             train_rank10=sums.per_image("hits10"),
-            lr=self.step.lr,
-            classifier_lr=self.step.classifier_lr,
+            lr=self.parts.step.lr,
+            classifier_lr=self.parts.step.classifier_lr,
             grad_norm=sums.per_batch("grad_norm"),
             images_per_second=speed,
             seconds=seconds,
-            **({**vars(retrieval), "split": self.data.split} if retrieval else {}),
+            **({**vars(retrieval), "split": self.parts.data.split} if retrieval else {}),
         )
 
     def finish_epoch(self, metrics: EpochMetrics) -> None:
@@ -235,19 +250,24 @@ class Trainer:
         if self.best is None or metrics.rank1 > self.best.rank1:
             self.best = metrics
             self.save("BEST", f"best Rank-1 at epoch {metrics.epoch}")
+        self.tell_patience(self.best)
+
+    def tell_patience(self, best: EpochMetrics) -> None:
         self.emit(
             Patience(
                 time.time(),
-                best_epoch=self.best.epoch,
-                best_rank1=self.best.rank1,
-                epochs_since_best=metrics.epoch - self.best.epoch,
+                best_epoch=best.epoch,
+                best_rank1=best.rank1,
+                epochs_since_best=self.epochs_done - best.epoch,
                 patience=self.profile.train.early_stop_patience,
             )
         )
 
-    def out_of_patience(self, epoch: int) -> bool:
+    def out_of_patience(self) -> bool:
+        """Whether the last epoch was validated, and none since the best for as long as patience lasts was better."""
         patience = self.profile.train.early_stop_patience
-        return bool(patience and self.best and epoch - self.best.epoch >= patience)
+        validated = bool(self.history and self.history[-1].queries)
+        return bool(patience and validated and self.best and self.epochs_done - self.best.epoch >= patience)
 
     @property
     def epochs_done(self) -> int:
@@ -255,41 +275,42 @@ class Trainer:
 
     # ---- one epoch
 
-    def batches_of(self, epoch: int) -> Batches:
-        train, seed = self.profile.train, self.profile.run.seed
-        if train.sampler == "pk":
-            ids = self.data.train_ids.tolist()
-            return pk_batches(ids, train.batch_size, train.images_per_identity, seed, epoch)
-        return shuffle_batches(len(self.data.train_ids), train.batch_size, seed, epoch)
-
-    def train_epoch(self, epoch: int) -> tuple[Sums, float]:
-        """Train until the epoch or the run is to end: sums over the epoch so far, and images per second.
+    def train_epoch(self, epoch: int) -> float:
+        """Train on from the position until the epoch or the run is to end; images per second.
 
         Raises:
             NotFiniteError: the loss was not finite; the weights are those before that batch.
         """
-        order = self.batches_of(epoch)
-        sums, began, self._rate = Sums(), time.monotonic(), math.nan
-        self._seen = began
-        for number, (indices, pixels) in enumerate(self.train_images.batches(order), 1):
-            self.step.set_progress(epoch - 1 + (number - 0.5) / len(order))
-            ids = moved(torch.from_numpy(self.data.train_ids[indices]), self.device)
-            self.step(on_device(pixels, self.device, self.mean, self.std), ids)
+        order = self.parts.batches_of(epoch)
+        began, self._rate = time.monotonic(), math.nan
+        images, self._seen = self.position.sums.images, began
+        rest = self.parts.train_images.batches(order[self.position.batch :])
+        for number, (indices, pixels) in enumerate(rest, self.position.batch + 1):
+            self.parts.step.set_progress(epoch - 1 + (number - 0.5) / len(order))
+            self.parts.train_on(indices, pixels)
+            self.position.batch = number
             if time.monotonic() - self._seen >= DISPLAY_INTERVAL or number == len(order):
-                self.show(epoch, number, len(order), sums)
+                self.show(epoch, number, len(order))
             if not self.obey(epoch):
                 break
-        for batch in self.step.read():
-            sums.add(batch)
-        return sums, sums.images / max(time.monotonic() - began - self._held, 1e-9)
+        self.read_device()
+        return (self.position.sums.images - images) / max(time.monotonic() - began - self._held, 1e-9)
 
-    def show(self, epoch: int, number: int, batches: int, sums: Sums) -> None:
+    def read_device(self) -> Sums:
+        """Take the numbers of the batches since the last look into the epoch's; their sums.
+
+        Raises:
+            NotFiniteError: one of them was not finite.
+        """
+        batches = self.parts.step.read()
+        for batch in batches:
+            self.position.sums.add(batch)
+        return Sums.over(batches)
+
+    def show(self, epoch: int, number: int, batches: int) -> None:
         """Read the device, and say how far the epoch is."""
-        batches_read = self.step.read()
+        window = self.read_device()
         now = time.monotonic()
-        for batch in batches_read:
-            sums.add(batch)
-        window = Sums.over(batches_read)
         self.emit(
             Progress(
                 time.time(),
@@ -302,7 +323,7 @@ class Trainer:
                 ce=window.per_image("ce"),
                 triplet=window.per_image("triplet"),
                 grad_norm=window.per_batch("grad_norm"),
-                lr=self.step.lr,
+                lr=self.parts.step.lr,
             )
         )
         self._seen = now
@@ -319,6 +340,8 @@ class Trainer:
         arrived = time.monotonic()
         if self.control.take_checkpoint():
             self.save("LAST", f"asked for in epoch {epoch}")
+        elif arrived - self._last_saved >= 60 * self.profile.train.checkpoint_minutes:
+            self.save("LAST", f"every {self.profile.train.checkpoint_minutes:g} minutes, in epoch {epoch}")
         if self.control.paused and not self.control.stopping_after_batch:
             self.emit(Paused(time.time(), paused=True))
             while self.control.paused and not self.control.stopping_after_batch:
@@ -335,7 +358,8 @@ class Trainer:
 
     def validation(self, epoch: int) -> Retrieval | None:
         """Metrics on the run's splits, or None if the run was told to stop meanwhile."""
-        total = len(self.validation_images)
+        parts = self.parts
+        total = len(parts.validation_images)
         self._seen = began = time.monotonic()
         held_before = self._held
 
@@ -343,49 +367,28 @@ class Trainer:
             now = time.monotonic()
             if now - self._seen >= DISPLAY_INTERVAL or done == total:
                 seconds = now - began - (self._held - held_before)
-                self.progress("validate", epoch, done, total, done / max(seconds, 1e-9))
+                self.emit(Progress(time.time(), "validate", epoch, done, total, done / max(seconds, 1e-9)))
                 self._seen = now
             return self.obey(epoch)
 
-        return validate(self.model, self.validation_images, self.embed, self.profile.train.batch_size, tick)
-
-    def embed(self, pixels: Tensor) -> Tensor:
-        """(B, H, W, 3) uint8 on the CPU to (B, D) fp32 embeddings on the device."""
-        with autocast(self.device, self.precision):
-            embeddings: Tensor = self.model(on_device(pixels, self.device, self.mean, self.std))
-        return embeddings.float()
+        return validate(parts.model, parts.validation_images, parts.embed, self.profile.train.batch_size, tick)
 
     # ---- checkpoints and words
 
     def save(self, kind: CheckpointKind, reason: str) -> bool:
-        """Save the last good weights; a file that cannot be written (disk full) is an alert, and training goes on."""
-        self.step.keep_good()
-        path = self.folder / "checkpoints" / f"{self.stem}_{kind}.pth"
+        """Save the last good weights; False if it could not be done, which has been told."""
+        resume = None
+        if kind == "LAST":
+            self._last_saved = time.monotonic()
+            self.read_device()  # what a resumed run cannot ask the device for
+            resume = self.resume_state()
         row = self.history[-1] if self.history else EpochMetrics(0)
-        try:
-            path.parent.mkdir(exist_ok=True)
-            save_checkpoint(
-                path,
-                self.model,
-                self.classifier,
-                identity_names=self.data.identity_names,
-                profile=self.profile.tables(),
-                epoch=row.epoch,
-                metrics={name: value for name, value in vars(row).items() if not isinstance(value, str)},
-                reason=reason,
-                extra={"validated_on": self.data.validated_on},
-            )
-        except OSError as error:
-            self.alert("error", f"{kind} could not be saved", f"{path}: {error.strerror or error}")
-            return False
-        self.saved[kind] = path
-        self.emit(CheckpointSaved(time.time(), kind=kind, path=str(path), epoch=row.epoch))
-        return True
+        return self.saver.save(kind, self.parts, row, reason, resume)
 
     def explain_not_finite(self, error: NotFiniteError | EmbeddingsNotFiniteError) -> str:
         advice = "Try a lower train.lr, or run.precision = 'fp32'"
         if isinstance(error, NotFiniteError):
-            batch = error.batch - sum(len(self.batches_of(epoch)) for epoch in range(1, self.epochs_done + 1))
+            batch = error.batch - sum(len(self.parts.batches_of(epoch)) for epoch in range(1, self.epochs_done + 1))
             place = f"epoch {self.epochs_done + 1}, batch {batch}"
             message = f"the loss was not finite in {place}; the weights are those from before it"
         elif not self.history:
@@ -396,11 +399,5 @@ class Trainer:
         self.alert("error", "Numbers are not finite", f"{message}. {advice}")
         return message
 
-    def progress(self, phase: Phase, epoch: int, done: int, total: int, images_per_second: float) -> None:
-        self.emit(Progress(time.time(), phase, epoch, done, total, images_per_second))
-
     def alert(self, level: Level, title: str, message: str) -> None:
         self.emit(Alert(time.time(), level, title, message))
-
-    def log(self, text: str) -> None:
-        self.emit(LogLine(time.time(), "info", text))

@@ -15,6 +15,8 @@ import open_clip
 import pytest
 import torch
 
+from core import parts as parts_module
+from core import saver as saver_module
 from core import trainer as trainer_module
 from core.events import (
     Alert,
@@ -114,7 +116,7 @@ class TestEnds:
 
         outcome = train(tiny_profile(epochs=5), watch)
         assert (outcome.finished.reason, outcome.finished.epoch) == ("stopped", 1)
-        assert set(outcome.checkpoints) == {"BEST", "FINAL"}
+        assert set(outcome.checkpoints) == {"LAST", "BEST", "FINAL"}
 
     def test_stop_now(self, train, tiny_profile, every_batch_is_shown):
         def watch(event, control):
@@ -146,8 +148,8 @@ class TestEnds:
             batches += torch.is_grad_enabled()
             return images * math.nan if batches == 4 and torch.is_grad_enabled() else images
 
-        real = trainer_module.on_device
-        monkeypatch.setattr(trainer_module, "on_device", poisoned)
+        real = parts_module.on_device
+        monkeypatch.setattr(parts_module, "on_device", poisoned)
         outcome = train(tiny_profile())
         assert outcome.finished.reason == "failed"
         assert "epoch 2, batch 1" in outcome.finished.message
@@ -158,9 +160,9 @@ class TestEnds:
     def test_embeddings_that_are_not_finite_end_it_with_advice(self, train, tiny_profile, monkeypatch):
         def watch(event, control):
             if isinstance(event, EpochFinished) and event.metrics.epoch == 1:
-                monkeypatch.setattr(trainer_module.Trainer, "embed", lambda self, pixels: real(self, pixels) * math.inf)
+                monkeypatch.setattr(parts_module.Parts, "embed", lambda self, pixels: real(self, pixels) * math.inf)
 
-        real = trainer_module.Trainer.embed
+        real = parts_module.Parts.embed
         outcome = train(tiny_profile(epochs=5), watch)
         assert (outcome.finished.reason, outcome.finished.epoch) == ("failed", 1)
         assert "after epoch 2: the training has diverged; BEST has the weights of epoch 1" in outcome.finished.message
@@ -194,18 +196,18 @@ class TestEnds:
                 raise OSError(errno.ENOSPC, "No space left on device", str(path))
             return real(path, *arguments, **options)
 
-        real = trainer_module.save_checkpoint
-        monkeypatch.setattr(trainer_module, "save_checkpoint", full)
+        real = saver_module.save_checkpoint
+        monkeypatch.setattr(saver_module, "save_checkpoint", full)
         outcome = train(tiny_profile())
         assert outcome.finished.reason == "finished"
-        assert set(outcome.checkpoints) == {"FINAL"}
+        assert set(outcome.checkpoints) == {"LAST", "FINAL"}
         assert any("BEST could not be saved" in alert.title for alert in outcome.of(Alert))
 
     def test_a_final_that_cannot_be_saved_is_a_failure(self, train, tiny_profile, monkeypatch):
         def full(path, *arguments, **options):
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-        monkeypatch.setattr(trainer_module, "save_checkpoint", full)
+        monkeypatch.setattr(saver_module, "save_checkpoint", full)
         outcome = train(tiny_profile())
         assert outcome.finished.reason == "failed"
         assert "FINAL could not be saved" in outcome.finished.message
@@ -229,7 +231,7 @@ class TestKeys:
 
         outcome = train(tiny_profile(), watch)
         kinds = [event.kind for event in outcome.of(CheckpointSaved)]
-        assert kinds.count("LAST") == 1
+        assert kinds.count("LAST") == 1 + 2  # the end of each epoch saves one as well
         assert outcome.finished.reason == "finished"
 
     def test_pause_and_go_on(self, train, tiny_profile, every_batch_is_shown):

@@ -1,0 +1,64 @@
+"""The checkpoints of a run: `<stem>_BEST.pth`, `<stem>_FINAL.pth`, and the two newest `<stem>_LAST.pth`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from core.checkpoint import save_checkpoint
+from core.events import Alert, CheckpointKind, CheckpointSaved, EpochMetrics, Event
+from core.parts import Parts
+from core.run_folder import PREVIOUS
+
+
+class Saver:
+    """Writes checkpoints; a file that cannot be written (disk full) is an alert, and training goes on.
+
+    Args:
+        folder: the run folder.
+        stem: what the names of the files begin with.
+        emit: is told of each file, and of each that could not be written.
+    """
+
+    def __init__(self, folder: Path, stem: str, emit: Callable[[Event], None]) -> None:
+        self.stem = stem
+        self.saved: dict[CheckpointKind, Path] = {}
+        self._folder = folder / "checkpoints"
+        self._emit = emit
+
+    def save(
+        self,
+        kind: CheckpointKind,
+        parts: Parts,
+        last_epoch: EpochMetrics,
+        reason: str,
+        resume: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Save the last good weights, and with `resume` what it takes to go on; False if it could not be done."""
+        parts.step.keep_good()
+        path = self._folder / f"{self.stem}_{kind}.pth"
+        extra: dict[str, Any] = {"validated_on": parts.data.validated_on}
+        try:
+            self._folder.mkdir(exist_ok=True)
+            if kind == "LAST" and path.exists():
+                path.replace(self._folder / f"{self.stem}_{PREVIOUS}.pth")
+            save_checkpoint(
+                path,
+                parts.model,
+                parts.classifier,
+                identity_names=parts.data.identity_names,
+                profile=parts.profile.tables(),
+                epoch=last_epoch.epoch,
+                metrics={name: value for name, value in vars(last_epoch).items() if not isinstance(value, str)},
+                reason=reason,
+                extra=extra if resume is None else {**extra, "resume": {**resume, "stem": self.stem}},
+            )
+        except OSError as error:
+            words = f"{path}: {error.strerror or error}"
+            self._emit(Alert(time.time(), "error", f"{kind} could not be saved", words))
+            return False
+        self.saved[kind] = path
+        self._emit(CheckpointSaved(time.time(), kind=kind, path=str(path), epoch=last_epoch.epoch))
+        return True
