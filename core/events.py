@@ -119,6 +119,8 @@ class CheckpointSaved(Event):
     kind: CheckpointKind
     path: str
     epoch: int
+    reason: str = ""
+    routine: bool = False  # saved at an epoch's end or by the clock; not worth a line in the log
 
 
 @dataclass(frozen=True)

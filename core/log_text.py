@@ -58,7 +58,9 @@ def log_text(event: Event) -> tuple[Level, str] | None:
         case EpochFinished(metrics=metrics):
             return "info", epoch_line(metrics)
         case CheckpointSaved():
-            return "info", f"saved {Path(event.path).name}"
+            if event.routine:
+                return None
+            return "info", f"saved {Path(event.path).name}" + (f" ({event.reason})" if event.reason else "")
         case Paused():
             return "info", "paused" if event.paused else "goes on"
         case Alert():

@@ -1,4 +1,4 @@
-"""Run folders: found, locked while they are live, and read back for resuming."""
+"""Run folders: found, held while they are live, and read back for resuming. torch is not needed for it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.checkpoint import Checkpoint, load_checkpoint
-from core.errors import ProfileError, ReidError, WeightsError
+from core.errors import ProfileError, ReidError
 from core.events import Event, from_json
 from core.profile import Profile
-from core.profile_files import load_profile
+from core.profile_files import expand, load_profile
 
 # What a resumed run may be given anew. Everything else shaped the weights, the optimizer or the order of the batches.
 SAFE_TO_CHANGE = (
@@ -22,7 +21,6 @@ SAFE_TO_CHANGE = (
     "data.root",
     "run.device",
 )
-LAST, PREVIOUS = "LAST", "LAST-previous"
 
 
 def find_run(runs: Path, name: str | None) -> Path:
@@ -32,7 +30,7 @@ def find_run(runs: Path, name: str | None) -> Path:
         ReidError: there is none.
     """
     if name:
-        for folder in (Path(name).expanduser(), runs / name):
+        for folder in (expand(name), runs / name):
             if (folder / "profile.toml").is_file():
                 return folder.resolve()
         raise ReidError("No such run", f"neither {name} nor {runs / name} is a run folder (it has no profile.toml)")
@@ -82,18 +80,6 @@ def resumed_profile(folder: Path, overrides: Sequence[str]) -> Profile:
             ],
         )
     return load_profile(folder / "profile.toml", overrides)
-
-
-def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest LAST that can be read, and what is wrong with those that cannot; None where there is no LAST yet."""
-    problems: list[str] = []
-    for kind in (LAST, PREVIOUS):
-        for path in sorted((folder / "checkpoints").glob(f"*_{kind}.pth")):
-            try:
-                return load_checkpoint(path), problems
-            except WeightsError as error:
-                problems.append(f"{error.title}: {error.message}")
-    return None, problems
 
 
 def past_events(folder: Path) -> Iterator[Event]:

@@ -7,10 +7,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.checkpoint import save_checkpoint
+from core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from core.errors import WeightsError
 from core.events import Alert, CheckpointKind, CheckpointSaved, EpochMetrics, Event
 from core.parts import Parts
-from core.run_folder import PREVIOUS
+
+LAST, PREVIOUS = "LAST", "LAST-previous"
+
+
+def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest LAST that can be read, and what is wrong with those that cannot; None where there is no LAST yet."""
+    problems: list[str] = []
+    for kind in (LAST, PREVIOUS):
+        for path in sorted((folder / "checkpoints").glob(f"*_{kind}.pth")):
+            try:
+                return load_checkpoint(path), problems
+            except WeightsError as error:
+                problems.append(f"{error.title}: {error.message}")
+    return None, problems
 
 
 class Saver:
@@ -35,6 +49,8 @@ class Saver:
         last_epoch: EpochMetrics,
         reason: str,
         resume: Mapping[str, Any] | None = None,
+        *,
+        routine: bool = False,
     ) -> bool:
         """Save the last good weights, and with `resume` what it takes to go on; False if it could not be done."""
         parts.step.keep_good()
@@ -60,5 +76,5 @@ class Saver:
             self._emit(Alert(time.time(), "error", f"{kind} could not be saved", words))
             return False
         self.saved[kind] = path
-        self._emit(CheckpointSaved(time.time(), kind=kind, path=str(path), epoch=last_epoch.epoch))
+        self._emit(CheckpointSaved(time.time(), kind, str(path), last_epoch.epoch, reason, routine))
         return True

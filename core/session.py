@@ -18,12 +18,13 @@ from core.atomic import atomic_write
 from core.checkpoint import Checkpoint
 from core.control import RunControl
 from core.errors import ReidError
-from core.events import Alert, EpochMetrics, Event, Level, LogLine, RunFinished
+from core.events import Alert, EpochMetrics, Event, Level, LogLine, Paused, RunFinished
 from core.naming import make_run_folder, run_folder_name
 from core.profile import Profile
 from core.profile_files import expand, write_profile
 from core.recorder import Recorder
-from core.run_folder import clear_leftovers, held, newest_checkpoint, past_events, resumed_profile
+from core.run_folder import clear_leftovers, held, past_events, resumed_profile
+from core.saver import newest_checkpoint
 from core.trainer import Trainer
 
 Listener = Callable[[Event], None]
@@ -58,7 +59,8 @@ def resume_run(folder: Path, overrides: Sequence[str], listen: Listener, control
         profile = resumed_profile(folder, overrides)
         checkpoint, problems = newest_checkpoint(folder)
         for event in past_events(folder):
-            listen(event)
+            if not isinstance(event, RunFinished | Paused | Alert):  # those ends, pauses and faults are over
+                listen(event)
         for problem in problems:
             listen(Alert(time.time(), "error", "A damaged checkpoint is passed over", problem))
         if checkpoint is None and problems:

@@ -217,7 +217,7 @@ class Trainer:
                 return "stopped", f"{self.control.reason} while validating epoch {epoch}"
         self.finish_epoch(self.metrics(epoch, speed, retrieval, time.monotonic() - began - self._held))
         self.position = Position()
-        self.save("LAST", f"end of epoch {epoch}")
+        self.save("LAST", f"end of epoch {epoch}", routine=True)
         return None
 
     def metrics(self, epoch: int, speed: float, retrieval: Retrieval | None, seconds: float) -> EpochMetrics:
@@ -341,7 +341,8 @@ class Trainer:
         if self.control.take_checkpoint():
             self.save("LAST", f"asked for in epoch {epoch}")
         elif arrived - self._last_saved >= 60 * self.profile.train.checkpoint_minutes:
-            self.save("LAST", f"every {self.profile.train.checkpoint_minutes:g} minutes, in epoch {epoch}")
+            minutes = self.profile.train.checkpoint_minutes
+            self.save("LAST", f"every {minutes:g} minutes, in epoch {epoch}", routine=True)
         if self.control.paused and not self.control.stopping_after_batch:
             self.emit(Paused(time.time(), paused=True))
             while self.control.paused and not self.control.stopping_after_batch:
@@ -375,7 +376,7 @@ class Trainer:
 
     # ---- checkpoints and words
 
-    def save(self, kind: CheckpointKind, reason: str) -> bool:
+    def save(self, kind: CheckpointKind, reason: str, *, routine: bool = False) -> bool:
         """Save the last good weights; False if it could not be done, which has been told."""
         resume = None
         if kind == "LAST":
@@ -383,7 +384,7 @@ class Trainer:
             self.read_device()  # what a resumed run cannot ask the device for
             resume = self.resume_state()
         row = self.history[-1] if self.history else EpochMetrics(0)
-        return self.saver.save(kind, self.parts, row, reason, resume)
+        return self.saver.save(kind, self.parts, row, reason, resume, routine=routine)
 
     def explain_not_finite(self, error: NotFiniteError | EmbeddingsNotFiniteError) -> str:
         advice = "Try a lower train.lr, or run.precision = 'fp32'"

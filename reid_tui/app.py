@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from core.profile import Profile
     from core.profile_files import ProfileReading
 
-StartRun = Callable[["Profile", Emit, RunControl], None]
+StartRun = Callable[["Profile", Emit, RunControl], object]
 OUTPUT_LINES_KEPT = 500
 TERMINAL_GONE = "the terminal is gone; the training goes on"
 
@@ -186,7 +186,13 @@ class ReidApp(App[None]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_end, number)
+        loop.add_signal_handler(signal.SIGUSR1, self._told_to_save)
         loop.add_signal_handler(signal.SIGHUP, self.hung_up)
+
+    def _told_to_save(self) -> None:
+        """SLURM and others send it some time before they end a job."""
+        if self.live_run is not None:
+            self.live_run.control.checkpoint()
 
     def _told_to_end(self, number: signal.Signals) -> None:
         if self.live_run is not None:

@@ -6,6 +6,7 @@ import math
 import signal
 import sys
 import time
+from collections.abc import Callable
 from io import TextIOBase
 from types import FrameType
 from typing import IO, TextIO, cast
@@ -19,17 +20,18 @@ from rich.text import Text
 from core import events
 from core.control import RunControl
 from core.log_text import log_text, percent
-from core.profile import Profile
 from core.run_state import RunState, fold
 from reid_tui.output import is_gone, lead_away
 
+Start = Callable[[Callable[[events.Event], None], RunControl], events.RunFinished]
 STYLES = {"info": "", "warning": "yellow", "error": "red"}
 
 
-def run_headless(profile: Profile, console: Console | None = None) -> int:
+def run_headless(start: Start, console: Console | None = None) -> int:
     """Train in this thread; exit code 0 unless the run failed.
 
     SIGINT and SIGTERM stop the run after the batch in hand, and it is saved; before training they end the program.
+    SIGUSR1 saves a checkpoint.
     A terminal that goes, or a pipe that nobody reads any more, takes the words with it, not the training.
 
     Raises:
@@ -49,13 +51,12 @@ def run_headless(profile: Profile, console: Console | None = None) -> int:
         silence_lost()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, lambda *_: control.checkpoint())
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hung_up)
     try:
         with printer:
             printer.say("loading torch and open_clip")
-            from core.session import run_profile
-
-            finished = run_profile(profile, printer, control)
+            finished = start(printer, control)
         console.print(epoch_table(state))
         for path in finished.checkpoints:
             console.print(Text(f"saved {path}"))

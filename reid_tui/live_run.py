@@ -17,7 +17,7 @@ from core.errors import ReidError
 from core.events import Alert, CheckpointSaved, EpochFinished, Event, LogLine, RunFinished, RunStarted
 
 Emit = Callable[[Event], None]
-Start = Callable[[Emit, RunControl], None]
+Start = Callable[[Emit, RunControl], object]
 
 
 class LiveRun:

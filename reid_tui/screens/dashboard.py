@@ -124,7 +124,12 @@ class DashboardScreen(Screen[None]):
         was_finished, alerts = self.state.finished is not None, len(self.state.alerts)
         for event in self.live.take():
             fold(self.state, event)
-            if isinstance(event, CheckpointSaved) and event.kind == "LAST" and self._wishes.pop("checkpoint", ""):
+            if (
+                isinstance(event, CheckpointSaved)
+                and event.kind == "LAST"
+                and not event.routine
+                and self._wishes.pop("checkpoint", "")
+            ):
                 self._say_for_a_while(f"✔ saved {clean(Path(event.path).name)}")
             elif isinstance(event, Paused):
                 self._wishes.pop("pause", None)

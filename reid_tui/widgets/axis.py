@@ -14,7 +14,7 @@ def round_step(extent: float, count: int) -> float:
 
 def linear_axis(low: float, high: float, count: int) -> tuple[float, float, list[float]]:
     """Limits widened to round numbers, and the labels in between; the limits alone where there is room for few."""
-    if not high - low > 1e-9 * max(abs(low), abs(high)):
+    if not high - low > max(1e-9 * max(abs(low), abs(high)), 1e-300):
         spread = abs(high) * 0.1 or 1.0
         low, high = low - spread, high + spread
     fine = round_step(high - low, 12)

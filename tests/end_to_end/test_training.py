@@ -41,7 +41,7 @@ def test_pick_train_watch_and_leave(reid_tui: Callable[..., Terminal], tmp_path:
     terminal.press("mine\r")  # in one piece: Enter must not overtake the filter
     terminal.until(lambda: "all epochs done" in terminal.text, seconds=90)
     assert "on query0/gallery0 (test split)" in terminal.text
-    assert checkpoints(tmp_path) == {"BEST", "FINAL"}
+    assert checkpoints(tmp_path) == {"BEST", "FINAL", "LAST", "LAST-previous"}
     terminal.press("q")
     assert terminal.wait() == 0
     assert terminal.restored
@@ -54,7 +54,7 @@ def test_pause_checkpoint_and_stop(reid_tui: Callable[..., Terminal], tmp_path: 
     terminal.press("p")
     terminal.until(lambda: "paused" in terminal.text)
     terminal.press("c")
-    terminal.until(lambda: "LAST" in checkpoints(tmp_path))
+    terminal.until(lambda: "saved" in terminal.text and "LAST.pth (asked for" in terminal.text)
     terminal.press("p")
     terminal.until(lambda: "goes on" in terminal.text)
     terminal.press("s")

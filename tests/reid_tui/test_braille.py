@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reid_tui.widgets.axis import linear_axis, log_axis
@@ -115,6 +115,7 @@ def test_the_legend_has_the_last_known_values_and_gets_shorter() -> None:
 
 
 @given(st.floats(-1e9, 1e9), st.floats(0, 1e9), st.integers(2, 6))
+@example(0.0, 5e-324, 2)
 def test_a_linear_axis_holds_its_values_and_is_labelled(low: float, extent: float, count: int) -> None:
     first, last, ticks = linear_axis(low, low + extent, count)
     slack = 1e-6 * max(abs(low), abs(low + extent), 1)

@@ -66,7 +66,8 @@ def test_without_a_terminal_it_prints_a_line_per_epoch_and_a_table(command, tmp_
     assert not re.search(r"\x1b", out)
     [run] = (tmp_path / "runs").iterdir()
     assert run.name.startswith("mine_RN-tiny_")
-    assert {path.name.rsplit("_", 1)[1] for path in (run / "checkpoints").iterdir()} == {"BEST.pth", "FINAL.pth"}
+    kinds = {path.stem.rsplit("_", 1)[1] for path in (run / "checkpoints").iterdir()}
+    assert kinds == {"BEST", "FINAL", "LAST", "LAST-previous"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -111,6 +112,28 @@ def test_without_its_terminal_it_trains_on(command, tmp_path):
     [log] = tmp_path.glob("runs/*/run.log")
     assert "epoch 6" in log.read_text()
     assert list(tmp_path.glob("runs/*/checkpoints/*_FINAL.pth"))
+
+
+def test_a_stopped_run_is_resumed_by_name_by_path_or_as_the_latest(command, tmp_path):
+    process = command("launch", "tiny.toml", "--set", "train.epochs=1000")
+    for line in process.stdout:
+        if line.startswith("epoch 1 "):
+            break
+    process.send_signal(signal.SIGUSR1)
+    for line in process.stdout:
+        if "LAST.pth" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    assert ended(process)[0] == 0
+    [run] = (tmp_path / "runs").iterdir()
+    done = len((run / "metrics.csv").read_text().splitlines()) - 2
+    for number, arguments in enumerate(([run.name], [str(run)], []), 1):
+        code, out, err = ended(command("resume", *arguments, "--set", f"train.epochs={done + number}"))
+        assert (code, err) == (0, "")
+        assert f"epoch {done + number} " in out
+    assert ended(command("resume", "--set", "train.lr=1"))[0] == 2
+    code, _, err = ended(command("resume", "absent"))
+    assert code == 1 and "is a run folder" in err
 
 
 @pytest.mark.parametrize(
