@@ -1,6 +1,6 @@
 """The trainer: cross-entropy and batch-hard triplet on open_clip's image encoder, the text encoder frozen.
 
-Reads top to bottom: build, epochs, one epoch, validation, checkpoints, the end.
+Reads top to bottom: run, build, epochs, one epoch, validation, checkpoints.
 """
 
 from __future__ import annotations
@@ -206,8 +206,7 @@ class Trainer:
     def one_epoch(self, epoch: int) -> tuple[EndReason, str] | None:
         """Train and validate; the reason and the words if the run is to end within the epoch."""
         began, self._held = time.monotonic() - self.position.seconds, 0.0
-        speed = self.train_epoch(epoch)
-        self.position.seconds = time.monotonic() - began - self._held
+        self.train_epoch(epoch, began)
         if self.control.stopping_after_batch:
             return "stopped", f"{self.control.reason} in epoch {epoch}, after batch {self.position.batch}"
         retrieval = None
@@ -215,12 +214,12 @@ class Trainer:
             retrieval = self.validation(epoch)
             if retrieval is None:
                 return "stopped", f"{self.control.reason} while validating epoch {epoch}"
-        self.finish_epoch(self.metrics(epoch, speed, retrieval, time.monotonic() - began - self._held))
+        self.finish_epoch(self.metrics(epoch, retrieval, time.monotonic() - began - self._held))
         self.position = Position()
         self.save("LAST", f"end of epoch {epoch}", routine=True)
         return None
 
-    def metrics(self, epoch: int, speed: float, retrieval: Retrieval | None, seconds: float) -> EpochMetrics:
+    def metrics(self, epoch: int, retrieval: Retrieval | None, seconds: float) -> EpochMetrics:
         sums = self.position.sums
         return EpochMetrics(
             epoch=epoch,
@@ -233,7 +232,7 @@ class Trainer:
             lr=self.parts.step.lr,
             classifier_lr=self.parts.step.classifier_lr,
             grad_norm=sums.per_batch("grad_norm"),
-            images_per_second=speed,
+            images_per_second=sums.images / max(self.position.seconds, 1e-9),
             seconds=seconds,
             **({**vars(retrieval), "split": self.parts.data.split} if retrieval else {}),
         )
@@ -275,15 +274,14 @@ class Trainer:
 
     # ---- one epoch
 
-    def train_epoch(self, epoch: int) -> float:
-        """Train on from the position until the epoch or the run is to end; images per second.
+    def train_epoch(self, epoch: int, began: float) -> None:
+        """Train on from the position until the epoch or the run is to end.
 
         Raises:
             NotFiniteError: the loss was not finite; the weights are those before that batch.
         """
         order = self.parts.batches_of(epoch)
-        began, self._rate = time.monotonic(), math.nan
-        images, self._seen = self.position.sums.images, began
+        self._rate, self._seen = math.nan, time.monotonic()
         rest = self.parts.train_images.batches(order[self.position.batch :])
         for number, (indices, pixels) in enumerate(rest, self.position.batch + 1):
             self.parts.step.set_progress(epoch - 1 + (number - 0.5) / len(order))
@@ -291,10 +289,10 @@ class Trainer:
             self.position.batch = number
             if time.monotonic() - self._seen >= DISPLAY_INTERVAL or number == len(order):
                 self.show(epoch, number, len(order))
+            self.position.seconds = time.monotonic() - began - self._held
             if not self.obey(epoch):
                 break
         self.read_device()
-        return (self.position.sums.images - images) / max(time.monotonic() - began - self._held, 1e-9)
 
     def read_device(self) -> Sums:
         """Take the numbers of the batches since the last look into the epoch's; their sums.

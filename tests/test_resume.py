@@ -94,6 +94,7 @@ def test_weights_and_metrics_are_bit_identical(train, tiny_profile, sampler, cut
     assert finished.reason == "finished"
     assert_equal(results(cut.folder), results(whole.folder))
     assert [row.epoch for row in state.epochs] == [0, 1, 2, 3]
+    assert all(row.images_per_second > 0 for row in state.epochs[1:])
     assert state.losses.x == sorted(set(state.losses.x))
     assert state.best.rank1 == whole.state.best.rank1 and state.best.epoch == whole.state.best.epoch
     replayed = reduce(fold, map(from_json, (cut.folder / "events.jsonl").read_text().splitlines()), RunState())
