@@ -54,7 +54,8 @@ class Parts:
             )
         tell(f"building {profile.model.name}")
         model = restore_model(resume) if resume else build_model(profile.model, profile.data.image_size)
-        tell(f"moving it to {self.device}")
+        if self.device.type != "cpu":
+            tell(f"moving it to {self.device}")
         self.model = model.to(self.device)
         self.classifier = nn.Linear(self.model.embedding_dim, len(self.data.identity_names)).to(self.device)
         if resume:
