@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
@@ -93,6 +94,12 @@ class EpochMetrics:
     grad_norm: float = NAN
     images_per_second: float = NAN
     seconds: float = NAN  # training and validation together
+
+
+def best_epoch(epochs: Iterable[EpochMetrics]) -> EpochMetrics | None:
+    """The epoch with the best validation Rank-1, the earliest of equals; the baseline does not compete."""
+    validated = [row for row in epochs if row.epoch > 0 and not math.isnan(row.rank1)]
+    return max(validated, key=lambda row: (row.rank1, -row.epoch), default=None)
 
 
 @dataclass(frozen=True)

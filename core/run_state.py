@@ -22,6 +22,7 @@ from core.events import (
     Progress,
     RunFinished,
     RunStarted,
+    best_epoch,
 )
 from core.log_text import log_text
 
@@ -98,8 +99,7 @@ class RunState:
     @property
     def best(self) -> EpochMetrics | None:
         """The epoch with the best validation Rank-1, the earliest of equals; the baseline does not compete."""
-        validated = [row for row in self.epochs if row.epoch > 0 and not math.isnan(row.rank1)]
-        return max(validated, key=lambda row: (row.rank1, -row.epoch), default=None)
+        return best_epoch(self.epochs)
 
     @property
     def baseline(self) -> EpochMetrics | None:

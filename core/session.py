@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -40,9 +40,10 @@ def run_profile(profile: Profile, listen: Listener, control: RunControl) -> RunF
     try:
         folder = make_run_folder(expand(profile.run.dir).resolve(), run_folder_name(profile, datetime.now()))
         _save_profile(folder, profile)
+        with held(folder):
+            return _train(profile, folder, None, listen, control)
     except (ReidError, OSError) as error:
         return _failed(error, listen, began)
-    return _train(profile, folder, None, listen, control)
 
 
 def resume_run(folder: Path, overrides: Sequence[str], listen: Listener, control: RunControl) -> RunFinished:
@@ -57,36 +58,33 @@ def resume_run(folder: Path, overrides: Sequence[str], listen: Listener, control
     began = time.monotonic()
     try:
         profile = resumed_profile(folder, overrides)
-        checkpoint, problems = newest_checkpoint(folder)
-        for event in past_events(folder):
-            if not isinstance(event, RunFinished | Paused | Alert):  # those ends, pauses and faults are over
-                listen(event)
-        for problem in problems:
-            listen(Alert(time.time(), "error", "A damaged checkpoint is passed over", problem))
-        if checkpoint is None and problems:
-            raise ReidError("The run cannot be resumed", "none of its checkpoints can be read")
-        if overrides:
-            _save_profile(folder, profile)
+        with held(folder):  # from here on nobody else reads or writes what is about to change
+            clear_leftovers(folder)
+            checkpoint, problems = newest_checkpoint(folder)
+            for event in past_events(folder):
+                if not isinstance(event, RunFinished | Paused | Alert):  # those ends, pauses and faults are over
+                    listen(event)
+            for problem in problems:
+                listen(Alert(time.time(), "error", "A damaged checkpoint is passed over", problem))
+            if checkpoint is None and problems:
+                raise ReidError("The run cannot be resumed", "none of its checkpoints can be read")
+            if overrides:
+                _save_profile(folder, profile)
+            return _train(profile, folder, checkpoint, listen, control)
     except (ReidError, OSError) as error:
         return _failed(error, listen, began)
-    return _train(profile, folder, checkpoint, listen, control)
 
 
 def _train(
     profile: Profile, folder: Path, resume: Checkpoint | None, listen: Listener, control: RunControl
 ) -> RunFinished:
+    """The run itself, in a folder that is held."""
     began = time.monotonic()
     history = [EpochMetrics(**row) for row in resume.extra["resume"]["history"]] if resume else []
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(held(folder))
-            clear_leftovers(folder)
-            recorder = stack.enter_context(closing(Recorder(folder, history)))
-        except (ReidError, OSError) as error:
-            return _failed(error, listen, began)
-        emit = _both(recorder, listen)
-        trainer = Trainer(profile, folder, emit, control, resume)
-        stack.enter_context(_log_lines(emit))
+    recorder = Recorder(folder, history)
+    emit = _both(recorder, listen)
+    trainer = Trainer(profile, folder, emit, control, resume)
+    with closing(recorder), _log_lines(emit):
         try:
             return trainer.run()
         except Exception as error:  # noqa: BLE001 - the run's last word: every kind is told, none is dropped

@@ -31,6 +31,7 @@ from core.events import (
     Paused,
     Progress,
     RunFinished,
+    best_epoch,
 )
 from core.naming import build_filename
 from core.parts import Parts
@@ -157,8 +158,7 @@ class Trainer:
         """Go back to where a LAST was saved: optimizer, history, position, random generators."""
         self.parts.step.load_state_dict(state["step"])
         self.history = [EpochMetrics(**row) for row in state["history"]]
-        validated = [row for row in self.history if row.epoch and row.queries]
-        self.best = max(validated, key=lambda row: (row.rank1, -row.epoch), default=None)
+        self.best = best_epoch(self.history)
         self.position = Position(state["batch"], Sums(**state["sums"]), state["seconds"])
         torch.set_rng_state(state["rng"])
         if self.parts.device.type == "cuda" and state["cuda_rng"]:

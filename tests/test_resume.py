@@ -155,8 +155,10 @@ def test_two_last_are_kept_and_a_damaged_one_is_named_and_passed_over(train, tin
 
 def test_a_live_run_cannot_be_resumed_beside_itself(train, tiny_profile):
     folder = train(tiny_profile(epochs=1)).folder
+    before = (folder / "profile.toml").read_text()
     with held(folder):
         assert "another process trains in" in resume(folder, "train.epochs=2")[0].message
+        assert (folder / "profile.toml").read_text() == before
     assert resume(folder, "train.epochs=2")[0].reason == "finished"
 
 
