@@ -12,7 +12,7 @@ from typing import BinaryIO
 _counter = itertools.count()
 
 
-def atomic_write(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file so that a reader, or a crash at any moment, finds the old one or the new one, never a part.
 
     Args:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from core.events import StopAfter
+
 
 class RunControl:
     """Thread-safe wishes for a live run.
@@ -50,6 +52,11 @@ class RunControl:
         with self._changed:
             self._paused = False
             self._changed.notify_all()
+
+    @property
+    def stopping(self) -> StopAfter | None:
+        """After what the run is to end; None: it is not."""
+        return "batch" if self._stop_after_batch else "epoch" if self._stop_after_epoch else None
 
     @property
     def stopping_after_batch(self) -> bool:

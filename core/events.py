@@ -16,7 +16,9 @@ NAN = math.nan
 Phase = Literal["prepare", "train", "validate"]
 Level = Literal["info", "warning", "error"]
 CheckpointKind = Literal["LAST", "BEST", "FINAL"]
-EndReason = Literal["finished", "early-stop", "stopped", "failed"]
+# "crashed" is never said by a run: it is what a reader finds where a process died without its last word.
+EndReason = Literal["finished", "early-stop", "stopped", "failed", "crashed"]
+StopAfter = Literal["batch", "epoch"]
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,14 @@ class Paused(Event):
 
 
 @dataclass(frozen=True)
+class Stopping(Event):
+    """The run was told to end, and will after the batch or the epoch in hand."""
+
+    after: StopAfter
+    reason: str
+
+
+@dataclass(frozen=True)
 class Alert(Event):
     """Something that the person should see: what, and what to do."""
 
@@ -175,6 +185,7 @@ _KINDS: dict[str, type[Event]] = {
         Patience,
         CheckpointSaved,
         Paused,
+        Stopping,
         Alert,
         LogLine,
         RunFinished,

@@ -16,7 +16,9 @@ from core.events import (
     Paused,
     RunFinished,
     RunStarted,
+    Stopping,
 )
+from core.printable import clean
 
 
 def percent(rate: float) -> str:
@@ -51,7 +53,14 @@ def start_lines(run: RunStarted) -> str:
 
 
 def log_text(event: Event) -> tuple[Level, str] | None:
-    """Level and text of an event that belongs in a log, or None."""
+    """Level and text of an event that belongs in a log, or None; its lines are safe to print on a terminal."""
+    if (said := _said(event)) is None:
+        return None
+    level, text = said
+    return level, "\n".join(clean(line) for line in text.splitlines())
+
+
+def _said(event: Event) -> tuple[Level, str] | None:
     match event:
         case RunStarted():
             return "info", start_lines(event)
@@ -63,6 +72,8 @@ def log_text(event: Event) -> tuple[Level, str] | None:
             return "info", f"saved {Path(event.path).name}" + (f" ({event.reason})" if event.reason else "")
         case Paused():
             return "info", "paused" if event.paused else "goes on"
+        case Stopping(after="epoch"):
+            return "info", f"ends after this epoch: {event.reason}"
         case Alert():
             return event.level, f"{event.title}: {event.message}"
         case LogLine():
@@ -70,5 +81,7 @@ def log_text(event: Event) -> tuple[Level, str] | None:
         case RunFinished():
             if event.reason == "failed":  # an alert has said why
                 return "error", f"the run failed, with {event.epoch} epochs done"
+            if event.reason == "crashed":
+                return "error", event.message
             return "info", event.message
     return None

@@ -24,14 +24,16 @@ class Recorder:
 
     Args:
         folder: the run folder; it exists.
-        history: the epochs that stand, of a run that is resumed; other rows are taken out of `metrics.csv`.
+        history: the epochs that stand, of a run that is resumed; other rows are taken out of `metrics.csv`;
+            None: its rows stay as they are.
 
     Raises:
         OSError: from the constructor and from each call, when a file cannot be written.
     """
 
-    def __init__(self, folder: Path, history: Sequence[EpochMetrics] = ()) -> None:
-        atomic_write(folder / "metrics.csv", lambda file: _write_rows(file, history))
+    def __init__(self, folder: Path, history: Sequence[EpochMetrics] | None = ()) -> None:
+        if history is not None:
+            atomic_write(folder / "metrics.csv", lambda file: _write_rows(file, history))
         self._events = (folder / "events.jsonl").open("a", encoding="utf-8")
         if _is_torn(folder / "events.jsonl"):
             self._events.write("\n")

@@ -1,16 +1,17 @@
-"""Run folders: found, held while they are live, and read back for resuming. torch is not needed for it."""
+"""Run folders: made, and read back for resuming. torch is not needed for it."""
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
-from core.errors import ProfileError, ReidError
+from core.atomic import atomic_write
+from core.errors import ProfileError
 from core.events import Event, from_json
+from core.naming import make_run_folder, run_folder_name
 from core.profile import Profile
-from core.profile_files import expand, load_profile
+from core.profile_files import expand, load_profile, write_profile
 
 # What a resumed run may be given anew. Everything else shaped the weights, the optimizer or the order of the batches.
 SAFE_TO_CHANGE = (
@@ -23,37 +24,21 @@ SAFE_TO_CHANGE = (
 )
 
 
-def find_run(runs: Path, name: str | None) -> Path:
-    """The folder of a run: by path, by its name in `runs`, or the newest there.
+def new_run_folder(profile: Profile) -> Path:
+    """Make the folder of a new run, with its profile in it.
 
     Raises:
-        ReidError: there is none.
+        ReidError: the folder cannot be made.
+        OSError: the profile cannot be written to it.
     """
-    if name:
-        for folder in (expand(name), runs / name):
-            if (folder / "profile.toml").is_file():
-                return folder.resolve()
-        raise ReidError("No such run", f"neither {name} nor {runs / name} is a run folder (it has no profile.toml)")
-    written = [path for path in runs.glob("*/events.jsonl") if (path.parent / "profile.toml").is_file()]
-    if not written:
-        raise ReidError("No run to resume", f"there is no run folder in {runs.resolve()}")
-    return max(written, key=lambda path: path.stat().st_mtime).parent.resolve()
+    folder = make_run_folder(expand(profile.run.dir).resolve(), run_folder_name(profile, datetime.now()))
+    save_profile(folder, profile)
+    return folder
 
 
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold a run folder for as long as its run is live; the kernel lets go of it if the process dies.
-
-    Raises:
-        ReidError: another process holds it.
-        OSError: the lock file cannot be made.
-    """
-    with (folder / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ReidError("The run is live", f"another process trains in {folder}; stop it first") from None
-        yield
+def save_profile(folder: Path, profile: Profile) -> None:
+    """Write `profile.toml`, whole or not at all."""
+    atomic_write(folder / "profile.toml", lambda file: file.write(write_profile(profile).encode()))
 
 
 def clear_leftovers(folder: Path) -> None:
@@ -83,8 +68,10 @@ def resumed_profile(folder: Path, overrides: Sequence[str]) -> Profile:
 
 
 def past_events(folder: Path) -> Iterator[Event]:
-    """The events of a run so far. Torn lines, of a process that was killed, are passed over."""
-    with (folder / "events.jsonl").open(encoding="utf-8", errors="replace") as file:
+    """The events of a run so far, none before it has begun. Torn lines, of a process that was killed, are left out."""
+    if not (events := folder / "events.jsonl").exists():
+        return
+    with events.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
                 yield from_json(line)

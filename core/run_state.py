@@ -22,6 +22,8 @@ from core.events import (
     Progress,
     RunFinished,
     RunStarted,
+    StopAfter,
+    Stopping,
     best_epoch,
 )
 from core.log_text import log_text
@@ -93,6 +95,7 @@ class RunState:
     log: list[tuple[float, str, str]] = field(default_factory=list)  # time, level, text
     log_total: int = 0  # lines ever logged; `log` keeps the newest
     paused: bool = False
+    stopping: StopAfter | None = None  # after what it was told to end
     finished: RunFinished | None = None
     now: float = NAN  # time of the newest event
 
@@ -146,13 +149,13 @@ class RunState:
 
 
 def _forget_after(state: RunState, resumed: RunStarted) -> None:
-    """A resumed run goes on from its last checkpoint: what came after that will come again."""
+    """A resumed run goes on from its last checkpoint, or begins anew: what came after that will come again."""
     position = resumed.resumed_epoch - 1 + resumed.resumed_batch / max(resumed.batches_per_epoch, 1)
     state.epochs = [row for row in state.epochs if row.epoch < resumed.resumed_epoch]
     kept = bisect_right(state.losses.x, position + 1e-9)
     for values in (state.losses.x, state.losses.loss, state.losses.ce, state.losses.triplet):
         del values[kept:]
-    state.progress, state.finished, state.paused = None, None, False
+    state.progress, state.patience, state.finished, state.paused, state.stopping = None, None, None, False, None
 
 
 def _log(state: RunState, event: Event) -> None:
@@ -172,8 +175,7 @@ def fold(state: RunState, event: Event) -> RunState:
     match event:
         case RunStarted():
             state.started = event
-            if event.resumed_epoch:
-                _forget_after(state, event)
+            _forget_after(state, event)
         case Progress():
             state.progress = event
             if event.phase == "train" and event.total and not math.isnan(event.loss):
@@ -186,6 +188,8 @@ def fold(state: RunState, event: Event) -> RunState:
             state.checkpoints.append(event)
         case Paused():
             state.paused = event.paused
+        case Stopping():
+            state.stopping = event.after
         case Alert():
             state.alerts.append(event)
         case RunFinished():

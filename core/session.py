@@ -7,23 +7,21 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from datetime import datetime
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 
-from core.atomic import atomic_write
 from core.checkpoint import Checkpoint
 from core.control import RunControl
+from core.control_socket import ControlServer
 from core.errors import ReidError
 from core.events import Alert, EpochMetrics, Event, Level, LogLine, Paused, RunFinished
-from core.naming import make_run_folder, run_folder_name
 from core.profile import Profile
-from core.profile_files import expand, write_profile
 from core.recorder import Recorder
-from core.run_folder import clear_leftovers, held, past_events, resumed_profile
+from core.run_folder import clear_leftovers, new_run_folder, past_events, resumed_profile, save_profile
+from core.run_list import remember
+from core.run_lock import held
 from core.saver import newest_checkpoint
 from core.trainer import Trainer
 
@@ -38,15 +36,16 @@ def run_profile(profile: Profile, listen: Listener, control: RunControl) -> RunF
     """
     began = time.monotonic()
     try:
-        folder = make_run_folder(expand(profile.run.dir).resolve(), run_folder_name(profile, datetime.now()))
-        _save_profile(folder, profile)
+        folder = new_run_folder(profile)
         with held(folder):
             return _train(profile, folder, None, listen, control)
     except (ReidError, OSError) as error:
         return _failed(error, listen, began)
 
 
-def resume_run(folder: Path, overrides: Sequence[str], listen: Listener, control: RunControl) -> RunFinished:
+def resume_run(
+    folder: Path, overrides: Sequence[str], listen: Listener, control: RunControl, lock: int | None = None
+) -> RunFinished:
     """Go on with a run in its folder, from its newest LAST that can be read, or from the start where it has none yet.
 
     `listen` is told the events so far first, so that a screen shows the whole run. For the rest as `run_profile`.
@@ -54,38 +53,46 @@ def resume_run(folder: Path, overrides: Sequence[str], listen: Listener, control
     Args:
         folder: the run folder.
         overrides: `table.key=value` each, for what is safe to change.
+        lock: the folder's, where it was handed over to this process.
     """
     began = time.monotonic()
     try:
         profile = resumed_profile(folder, overrides)
-        with held(folder):  # from here on nobody else reads or writes what is about to change
+        with held(folder, lock):  # from here on nobody else reads or writes what is about to change
             clear_leftovers(folder)
             checkpoint, problems = newest_checkpoint(folder)
             for event in past_events(folder):
                 if not isinstance(event, RunFinished | Paused | Alert):  # those ends, pauses and faults are over
                     listen(event)
-            for problem in problems:
-                listen(Alert(time.time(), "error", "A damaged checkpoint is passed over", problem))
-            if checkpoint is None and problems:
-                raise ReidError("The run cannot be resumed", "none of its checkpoints can be read")
             if overrides:
-                _save_profile(folder, profile)
-            return _train(profile, folder, checkpoint, listen, control)
+                save_profile(folder, profile)
+            return _train(profile, folder, checkpoint, listen, control, problems)
     except (ReidError, OSError) as error:
         return _failed(error, listen, began)
 
 
 def _train(
-    profile: Profile, folder: Path, resume: Checkpoint | None, listen: Listener, control: RunControl
+    profile: Profile,
+    folder: Path,
+    resume: Checkpoint | None,
+    listen: Listener,
+    control: RunControl,
+    damaged: Sequence[str] = (),
 ) -> RunFinished:
-    """The run itself, in a folder that is held."""
+    """The run itself, in a folder that is held. `damaged`: what is wrong with checkpoints that were passed over."""
     began = time.monotonic()
     history = [EpochMetrics(**row) for row in resume.extra["resume"]["history"]] if resume else []
-    recorder = Recorder(folder, history)
+    lost = bool(damaged) and resume is None
+    recorder = Recorder(folder, None if lost else history)
     emit = _both(recorder, listen)
-    trainer = Trainer(profile, folder, emit, control, resume)
-    with closing(recorder), _log_lines(emit):
+    with closing(recorder), _log_lines(emit), _door(folder, control, emit):
+        trainer: Trainer | None = None
         try:
+            for problem in damaged:
+                emit(Alert(time.time(), "error", "A damaged checkpoint is passed over", problem))
+            if lost:
+                raise ReidError("The run cannot be resumed", "none of its checkpoints can be read")
+            trainer = Trainer(profile, folder, emit, control, resume)
             return trainer.run()
         except Exception as error:  # noqa: BLE001 - the run's last word: every kind is told, none is dropped
             return _failed(error, emit, began, trainer)
@@ -94,11 +101,20 @@ def _train(
             raise
 
 
-def _save_profile(folder: Path, profile: Profile) -> None:
-    def write(file: BinaryIO) -> None:
-        file.write(write_profile(profile).encode())
-
-    atomic_write(folder / "profile.toml", write)
+@contextmanager
+def _door(folder: Path, control: RunControl, emit: Listener) -> Iterator[None]:
+    """Let other processes of this user find the run and tell it things; where they cannot, it trains all the same."""
+    try:
+        remember(folder)
+    except OSError as error:
+        emit(LogLine(time.time(), "warning", f"`reid-tui runs` will not list this run from elsewhere: {error}"))
+    with ExitStack() as entered:
+        try:
+            entered.enter_context(ControlServer(folder, control))
+        except OSError as error:
+            text = f"no control socket: other screens and commands can watch this run, not tell it things: {error}"
+            emit(LogLine(time.time(), "warning", text))
+        yield
 
 
 def _both(record: Listener, listen: Listener) -> Listener:

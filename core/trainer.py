@@ -31,6 +31,8 @@ from core.events import (
     Paused,
     Progress,
     RunFinished,
+    StopAfter,
+    Stopping,
     best_epoch,
 )
 from core.naming import build_filename
@@ -92,6 +94,7 @@ class Trainer:
         self._last_saved: float = time.monotonic()  # when LAST was saved
         self.position = Position()
         self.resumed = resume
+        self._told_to_stop: StopAfter | None = None  # as the listeners know it
 
     def run(self) -> RunFinished:
         """Train to an end, and give the event that says which; it is the last one emitted.
@@ -341,6 +344,9 @@ class Trainer:
         elif arrived - self._last_saved >= 60 * self.profile.train.checkpoint_minutes:
             minutes = self.profile.train.checkpoint_minutes
             self.save("LAST", f"every {minutes:g} minutes, in epoch {epoch}", routine=True)
+        if (after := self.control.stopping) and after != self._told_to_stop:
+            self._told_to_stop = after
+            self.emit(Stopping(time.time(), after, self.control.reason))
         if self.control.paused and not self.control.stopping_after_batch:
             self.emit(Paused(time.time(), paused=True))
             while self.control.paused and not self.control.stopping_after_batch:

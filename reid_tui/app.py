@@ -21,8 +21,12 @@ from textual.binding import Binding, BindingType
 from textual.driver import Driver
 
 from core.control import RunControl
+from core.errors import ReidError
 from core.events import LogLine
+from core.printable import clean
 from core.run_state import RunState
+from reid_tui.attached_run import AttachedRun
+from reid_tui.event_queue import Run
 from reid_tui.live_run import Emit, LiveRun
 from reid_tui.output import OutputLines
 from reid_tui.screens.dashboard import DashboardScreen
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from core.profile_files import ProfileReading
 
 StartRun = Callable[["Profile", Emit, RunControl], object]
+MakeRun = Callable[[Callable[[], None]], Run]
+StartDetached = Callable[["Profile"], MakeRun]
 OUTPUT_LINES_KEPT = 500
 TERMINAL_GONE = "the terminal is gone; the training goes on"
 
@@ -47,6 +53,8 @@ class ReidApp(App[None]):
         overrides: `table.key=value` each, laid over every profile.
         selected: a profile to launch at once, without the picker.
         start_run: the training, called in a thread of its own; returns when the run has ended.
+        attach: a run folder to show at once, without the picker.
+        start_detached: starts what the picker gives in a process of its own, and gives the run that follows it.
         warm: loads what the training will need (torch), in a thread, while the picker is on the screen.
         driver_class: another driver, for tests.
     """
@@ -64,6 +72,8 @@ class ReidApp(App[None]):
         selected: Profile | None,
         start_run: StartRun,
         *,
+        attach: Path | None = None,
+        start_detached: StartDetached | None = None,
         warm: Callable[[], None] | None = None,
         driver_class: type[Driver] | None = None,
     ) -> None:
@@ -73,6 +83,8 @@ class ReidApp(App[None]):
         self._overrides = tuple(overrides)
         self._selected = selected
         self._start_run = start_run
+        self._attached = attach
+        self._start_detached = start_detached
         self._warm = warm
         self._printed = OutputLines()
         self._output: deque[LogLine] = deque(maxlen=OUTPUT_LINES_KEPT)
@@ -89,8 +101,8 @@ class ReidApp(App[None]):
         return self._last
 
     @property
-    def live_run(self) -> LiveRun | None:
-        """The last run that was launched."""
+    def live_run(self) -> Run | None:
+        """The last run that was on the screen."""
         return self._last.live if self._last else None
 
     def on_mount(self) -> None:
@@ -98,7 +110,9 @@ class ReidApp(App[None]):
         self.animation_level = "none"
         self.begin_capture_print(self)
         self._handle_signals()
-        if self._selected is not None:
+        if self._attached is not None:
+            self._show_run(self._attached.name, partial(AttachedRun, self._attached))
+        elif self._selected is not None:
             self.launch(self._selected, self._selected.run.name)
         else:
             self.push_screen(PickerScreen(self._read_profiles))
@@ -128,7 +142,18 @@ class ReidApp(App[None]):
 
     def launch(self, profile: Profile, title: str) -> None:
         """Show the dashboard, which starts the run."""
-        self._dashboard = self._last = DashboardScreen(title, partial(self._start_run, profile), list(self._output))
+        if self._start_detached is None:
+            self._show_run(title, partial(LiveRun, partial(self._start_run, profile)))
+            return
+        try:
+            make_run = self._start_detached(profile)
+        except (ReidError, OSError) as error:
+            self.notify(clean(str(error)), title="The run could not be started", severity="error", markup=False)
+        else:
+            self._show_run(title, make_run)
+
+    def _show_run(self, title: str, make_run: MakeRun) -> None:
+        self._dashboard = self._last = DashboardScreen(title, make_run, list(self._output))
         self._output.clear()
         self.push_screen(self._dashboard)
 
@@ -163,8 +188,8 @@ class ReidApp(App[None]):
     # Ends -------------------------------------------------------------------------------------------------------
 
     async def action_quit(self) -> None:
-        """ctrl+q, wherever it is not bound otherwise: asks while a run is live, like `q`."""
-        if self._dashboard is None or not self._dashboard.run_is_live:
+        """ctrl+q, wherever it is not bound otherwise: asks while a run of this process is live, like `q`."""
+        if self._dashboard is None or not self._dashboard.run_is_live or self._dashboard.live.attached:
             self.exit()
         elif not self._dashboard.asks_to_quit:
             while self.screen is not self._dashboard:
@@ -191,18 +216,19 @@ class ReidApp(App[None]):
 
     def _told_to_save(self) -> None:
         """SLURM and others send it some time before they end a job."""
-        if self.live_run is not None:
+        if self.live_run is not None and not self.live_run.attached:
             self.live_run.control.checkpoint()
 
     def _told_to_end(self, number: signal.Signals) -> None:
-        if self.live_run is not None:
+        if self.live_run is not None and not self.live_run.attached:  # the screen is told to end, not another process
             self.live_run.control.stop_after_batch(f"stopped by {signal.Signals(number).name}")
         self.exit()
 
     @property
     def log_file(self) -> Path | None:
-        """The log of the live run, once it is known."""
-        return log_file_of(self._dashboard.state) if self._dashboard is not None else None
+        """The log of the run in this process, once it is known."""
+        here = self._dashboard is not None and not self._dashboard.live.attached
+        return log_file_of(self._dashboard.state) if here and self._dashboard is not None else None
 
     def hung_up(self) -> None:
         """The terminal is gone. The screen goes; the run stays."""

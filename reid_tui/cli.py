@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import ProfileError, ReidError
+from core.printable import clean
 from reid_tui import __version__
+from reid_tui.training import load_torch, resume_run, run_profile
 
 if TYPE_CHECKING:
     from core.control import RunControl
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     Emit = Callable[[Event], None]
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_REQUEUE = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         return code
     except ProfileError as error:
-        print(f"reid-tui: {error.title}:", *error.problems, sep="\n  ", file=sys.stderr)
+        _complain([f"{error.title}:", *error.problems], "\n  ")
         return EXIT_USAGE
     except ReidError as error:
-        print(f"reid-tui: {error.title}: {error.message}", file=sys.stderr)
+        _complain(f"{error.title}: {error.message}".splitlines(), "\n")
         return EXIT_FAILED
     except KeyboardInterrupt:
         print("reid-tui: interrupted", file=sys.stderr)
@@ -47,8 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
 
 
+def _complain(lines: Sequence[str], between: str) -> None:
+    """To standard error; names of files in it may hold anything."""
+    print("reid-tui: " + between.join(map(clean, lines)), file=sys.stderr)
+
+
 def build_parser() -> argparse.ArgumentParser:
     from reid_tui.data_command import add_data_command
+    from reid_tui.runs_command import add_runs_commands
 
     parser = argparse.ArgumentParser(
         prog="reid-tui", description="Fine-tune CLIP for re-identification and watch it in the terminal."
@@ -59,17 +68,19 @@ def build_parser() -> argparse.ArgumentParser:
     launch = commands.add_parser("launch", help="pick a profile, train, watch")
     launch.add_argument("profile", nargs="?", help="name or path of a profile; without one, a picker opens")
     _add_run_options(launch)
+    launch.add_argument("--detach", action="store_true", help="train in a process of its own, which no terminal ends")
     launch.set_defaults(run=_launch)
 
     demo = commands.add_parser("demo", help="train a small model on synthetic hands: about a minute on two cores")
     _add_run_options(demo)
-    demo.set_defaults(run=_launch, profile="demo")
+    demo.set_defaults(run=_launch, profile="demo", detach=False)
 
     resume = commands.add_parser("resume", help="go on with a run that was stopped, killed or cut off")
     resume.add_argument("run_name", nargs="?", metavar="RUN", help="name or folder of the run; the latest by default")
-    resume.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="folder of the run folders")
+    resume.add_argument("--runs", type=Path, metavar="DIR", help="look for runs in this folder only")
     _add_set_option(resume)
-    _add_headless_option(resume)
+    _add_headless_options(resume)
+    resume.add_argument("--detach", action="store_true", help="go on in a process of its own, and come back at once")
     resume.set_defaults(run=_resume)
 
     profiles = commands.add_parser("profiles", help="list the profiles, or show one with every default filled in")
@@ -77,6 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_profile_options(profiles)
     profiles.set_defaults(run=_profiles)
 
+    add_runs_commands(commands)
     add_data_command(commands)
     return parser
 
@@ -98,17 +110,23 @@ def _add_set_option(parser: argparse.ArgumentParser) -> None:
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     _add_profile_options(parser)
-    _add_headless_option(parser)
+    _add_headless_options(parser)
 
 
-def _add_headless_option(parser: argparse.ArgumentParser) -> None:
+def _add_headless_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--headless", action="store_true", help="no screen: a line per epoch and a table at the end")
+    parser.add_argument(
+        "--requeue",
+        action="store_true",
+        help="for batch jobs, headless: SIGUSR1 and SIGTERM save and stop the run, and the exit code is then "
+        f"{EXIT_REQUEUE}: put the job back into the queue and resume",
+    )
 
 
 def _launch(options: argparse.Namespace) -> int:
     from core.profile_files import load_profile, locate_profile
 
-    why = _why_headless(options)
+    why = "" if options.detach and options.profile else _why_headless(options)
     profile = load_profile(locate_profile(options.profile, options.profiles), options.set) if options.profile else None
     if profile is None and why:
         print(
@@ -116,36 +134,51 @@ def _launch(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return EXIT_USAGE
+    if profile is not None and options.detach:
+        from core.run_folder import new_run_folder
+
+        return _detach(new_run_folder(profile))
     if profile is not None and why:
-        return _headless(partial(_run_profile, profile))
-    return _app(_run_profile, profile, options)
+        return _headless(partial(run_profile, profile), requeue=options.requeue)
+    return _app(run_profile, profile, options)
 
 
 def _resume(options: argparse.Namespace) -> int:
-    from core.run_folder import find_run, resumed_profile
+    from core.run_folder import resumed_profile
+    from core.run_list import find_run
 
-    folder = find_run(options.runs, options.run_name)
+    folder = find_run(options.run_name, options.runs)
     profile = resumed_profile(folder, options.set)
-    go_on = partial(_resume_run, folder, tuple(options.set))
+    if options.detach:
+        return _detach(folder, options.set)
+    go_on = partial(resume_run, folder, tuple(options.set))
     if _why_headless(options):
-        return _headless(go_on)
+        return _headless(go_on, requeue=options.requeue)
     return _app(lambda _, emit, control: go_on(emit, control), profile, options)
 
 
 def _why_headless(options: argparse.Namespace) -> str:
     """Why there is to be no screen; empty where there is."""
-    if options.headless:
-        return "--headless"
+    if options.headless or options.requeue:
+        return "--headless" if options.headless else "--requeue"
     from reid_tui.terminal import can_show_app
 
     can, why = can_show_app()
     return "" if can else why
 
 
-def _headless(start: Callable[[Emit, RunControl], RunFinished]) -> int:
+def _headless(start: Callable[[Emit, RunControl], RunFinished], *, requeue: bool) -> int:
     from reid_tui.console import run_headless
 
-    return run_headless(start)
+    return run_headless(start, requeue_code=EXIT_REQUEUE if requeue else None)
+
+
+def _detach(folder: Path, overrides: Sequence[str] = ()) -> int:
+    from reid_tui.detached import how_to_come_back, start
+
+    start(folder, overrides)
+    print(*how_to_come_back(folder), sep="\n")
+    return 0
 
 
 def _app(
@@ -158,29 +191,9 @@ def _app(
         selected=profile,
         profiles_dir=getattr(options, "profiles", None),
         overrides=options.set,
-        warm=_load_torch,
+        warm=None if getattr(options, "detach", False) else load_torch,
+        detach=getattr(options, "detach", False),
     )
-
-
-def _run_profile(profile: Profile, emit: Emit, control: RunControl) -> RunFinished:
-    """In the training thread of the app; torch is imported here, after the first frame."""
-    from core.session import run_profile
-
-    return run_profile(profile, emit, control)
-
-
-def _resume_run(folder: Path, overrides: Sequence[str], emit: Emit, control: RunControl) -> RunFinished:
-    from core.session import resume_run
-
-    return resume_run(folder, overrides, emit, control)
-
-
-def _load_torch() -> None:
-    import core.session
-    from core.architectures import import_open_clip
-
-    assert core.session
-    import_open_clip()
 
 
 def _profiles(options: argparse.Namespace) -> int:

@@ -23,15 +23,18 @@ from core.log_text import log_text, percent
 from core.run_state import RunState, fold
 from reid_tui.output import is_gone, lead_away
 
-Start = Callable[[Callable[[events.Event], None], RunControl], events.RunFinished]
+Emit = Callable[[events.Event], None]
+Start = Callable[[Emit, RunControl], events.RunFinished]
+BY_SIGNAL = "stopped by "
 STYLES = {"info": "", "warning": "yellow", "error": "red"}
 
 
-def run_headless(start: Start, console: Console | None = None) -> int:
+def run_headless(start: Start, console: Console | None = None, *, requeue_code: int | None = None) -> int:
     """Train in this thread; exit code 0 unless the run failed.
 
     SIGINT and SIGTERM stop the run after the batch in hand, and it is saved; before training they end the program.
-    SIGUSR1 saves a checkpoint.
+    However many more come, it is saved. SIGUSR1 saves a checkpoint; with `requeue_code` it stops the run as well, and
+    a run that a signal has stopped gives that code.
     A terminal that goes, or a pipe that nobody reads any more, takes the words with it, not the training.
 
     Raises:
@@ -45,13 +48,14 @@ def run_headless(start: Start, console: Console | None = None) -> int:
     def stop(signum: int, frame: FrameType | None) -> None:
         if state.started is None:
             raise KeyboardInterrupt
-        control.stop_after_batch(f"stopped by {signal.Signals(signum).name}")
+        control.stop_after_batch(f"{BY_SIGNAL}{signal.Signals(signum).name}")
 
     def hung_up(signum: int, frame: FrameType | None) -> None:
         silence_lost()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, lambda *_: control.checkpoint())
+    save = stop if requeue_code is not None else lambda *_: control.checkpoint()
+    before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, save)
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hung_up)
     try:
         with printer:
@@ -65,7 +69,10 @@ def run_headless(start: Start, console: Console | None = None) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return 1 if finished.reason == "failed" else 0
+    if finished.reason == "failed":
+        return 1
+    by_signal = finished.reason == "stopped" and control.reason.startswith(BY_SIGNAL)
+    return requeue_code if requeue_code is not None and by_signal else 0
 
 
 def silence_lost() -> None:

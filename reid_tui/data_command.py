@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reid_tui.text import clean, plural
+from core.printable import clean
+from reid_tui.text import plural
 
 if TYPE_CHECKING:
     from core.data.prepare import Folder, Prepared

@@ -48,13 +48,14 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("run.pause", "dashboard", "p", "p", "pause", "Pause", "hold the run after the batch in hand; again: go on"),
     Key("run.stop", "dashboard", "s", "s", "stop", "Stop", "end the run after this epoch or now; FINAL is saved"),
+    Key("run.detach", "dashboard", "d", "d", "detach", "Detach", "leave the screen, and let the run go on by itself"),
     Key(
         "app.quit", "dashboard", "q,ctrl+q", "q", "leave", "Quit", "leave; asks first while a run is live; also ctrl+q"
     ),
     Key("app.help", "dashboard", "question_mark,f1", "?", "help", "Help", "what the keys do"),
     Key("view.log", "dashboard", "l", "l", "log", "Log", "show or hide the log"),
-    Key("view.log_scale", "dashboard", "y", "y", "log_scale", "Log scale", "logarithmic scale of the loss chart"),
-    Key("view.theme", "dashboard", "t", "t", "theme", "Theme", "dark or light"),
+    Key("view.log_scale", "dashboard", "y", "y", "log_scale", "Log scale", "log scale of the loss chart", footer=False),
+    Key("view.theme", "dashboard", "t", "t", "theme", "Theme", "dark or light", footer=False),
     Key("app.profiles", "dashboard", "n", "n", "profiles", "New run", "back to the profiles, once the run has ended"),
     Key("dialog.cancel", "dialog", "escape", "esc", "dismiss_dialog", "Cancel", "close this and change nothing"),
 )

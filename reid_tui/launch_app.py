@@ -8,22 +8,32 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from core.events import Alert, CheckpointSaved, Event, RunFinished, RunStarted
+from core.printable import clean
 from core.run_state import RunState, fold
-from reid_tui.app import TERMINAL_GONE, ReidApp, StartRun, log_file_of
+from reid_tui.app import TERMINAL_GONE, MakeRun, ReidApp, StartRun, log_file_of
+from reid_tui.attached_run import AttachedRun
+from reid_tui.detached import how_to_come_back, start
 from reid_tui.live_run import LiveRun
 from reid_tui.output import flush, lead_away
 from reid_tui.terminal import TerminalDriver
-from reid_tui.text import clean, duration, percent, plural
+from reid_tui.text import duration, percent, plural
 
 if TYPE_CHECKING:
     from core.profile import Profile
 
 EXIT_INTERRUPTED = 130
-_ENDS = {"finished": "Finished", "early-stop": "Stopped early", "stopped": "Stopped", "failed": "Failed"}
+_ENDS = {
+    "finished": "Finished",
+    "early-stop": "Stopped early",
+    "stopped": "Stopped",
+    "failed": "Failed",
+    "crashed": "Crashed",
+}
 
 
 def run_app(
@@ -34,16 +44,30 @@ def run_app(
     profiles_dir: Path | None = None,
     overrides: Sequence[str] = (),
     warm: Callable[[], None] | None = None,
+    attach: Path | None = None,
+    detach: bool = False,
 ) -> int:
     """Show the app until the person leaves it, wait for the run, and say how it ended.
 
-    Arguments are those of `ReidApp`.
+    A run in another process is not waited for: it goes on, and how to come back is said.
+
+    Arguments are those of `ReidApp`; `detach`: what is launched runs in a process of its own.
 
     Returns:
         The exit code: 0 after a run that finished, stopped early or was stopped, and after none at all; 1 after one
         that failed, or if the screen itself failed.
     """
-    app = ReidApp(profile_paths, profiles_dir, overrides, selected, start_run, warm=warm, driver_class=TerminalDriver)
+    app = ReidApp(
+        profile_paths,
+        profiles_dir,
+        overrides,
+        selected,
+        start_run,
+        warm=warm,
+        attach=attach,
+        start_detached=_start_detached if detach else None,
+        driver_class=TerminalDriver,
+    )
     app.run()
     crashed = bool(app.return_code) and not app.terminal_lost
     dashboard = app.dashboard
@@ -51,14 +75,26 @@ def run_app(
         gc.unfreeze()
         return 1 if crashed else 0
     live, state = dashboard.live, dashboard.state
-    _see_to_the_end(live, state, crashed=crashed, silent=app.terminal_lost)
+    if isinstance(live, LiveRun):
+        _see_to_the_end(live, state, crashed=crashed, silent=app.terminal_lost)
+    goes_on = live.folder if isinstance(live, AttachedRun) and live.alive and live.finished is None else None
+    if dashboard.handed_over and state.finished is not None and state.finished.reason == "stopped":
+        goes_on = Path(state.finished.folder)
+        start(goes_on)
     if not app.terminal_lost:
-        for line in summary(state):
+        for line in how_to_come_back(goes_on) if goes_on else summary(state):
             say(line, sys.stdout)
     # What stays frozen is not taken down at the end of Python, and torch's libraries complain of leaks.
     gc.unfreeze()
-    failed = state.finished is None or state.finished.reason == "failed"
+    failed = isinstance(live, LiveRun) and (state.finished is None or state.finished.reason == "failed")
     return 1 if crashed or failed else 0
+
+
+def _start_detached(profile: Profile) -> MakeRun:
+    from core.run_folder import new_run_folder
+
+    folder = new_run_folder(profile)
+    return partial(AttachedRun, folder, process=start(folder))
 
 
 def _see_to_the_end(live: LiveRun, state: RunState, *, crashed: bool, silent: bool) -> None:

@@ -1,20 +1,16 @@
-"""A run in a thread of this process, and the queue between it and the screen.
-
-The thread only ever appends to the queue and wakes the screen; it never waits for it. The screen empties the queue
-when it is about to draw.
-"""
+"""A run in a thread of this process. The thread never waits for the screen."""
 
 from __future__ import annotations
 
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable
 
 from core.control import RunControl
 from core.errors import ReidError
 from core.events import Alert, CheckpointSaved, EpochFinished, Event, LogLine, RunFinished, RunStarted
+from reid_tui.event_queue import EventQueue
 
 Emit = Callable[[Event], None]
 Start = Callable[[Emit, RunControl], object]
@@ -27,19 +23,18 @@ class LiveRun:
 
     Args:
         start: the whole run; called in the thread with `emit` and the control.
-        on_events: called from that thread when the queue is no longer empty, and not again before `take`.
+        on_events: as of `EventQueue`.
         now: the clock for events that are made here.
     """
+
+    attached = False
 
     def __init__(self, start: Start, on_events: Callable[[], None], now: Callable[[], float] = time.time) -> None:
         self.control = RunControl()
         self._start = start
-        self._on_events = on_events
+        self._queue = EventQueue(on_events)
         self._now = now
         self._began = now()
-        self._lock = threading.Lock()
-        self._queue: deque[Event] = deque()
-        self._poked = False
         self._epoch = 0
         self._checkpoints: list[str] = []
         self._built = False
@@ -74,9 +69,6 @@ class LiveRun:
 
     def emit(self, event: Event) -> None:
         """Append an event, from any thread."""
-        with self._lock:
-            self._queue.append(event)
-            poke, self._poked = not self._poked, True
         match event:
             case EpochFinished(metrics=metrics):
                 self._epoch = metrics.epoch
@@ -86,16 +78,11 @@ class LiveRun:
                 self._built = True
             case RunFinished():
                 self._finished = event
-        if poke:
-            self._on_events()
+        self._queue.put(event)
 
     def take(self) -> list[Event]:
         """All events since the last call, in order."""
-        with self._lock:
-            events = list(self._queue)
-            self._queue.clear()
-            self._poked = False
-        return events
+        return self._queue.take()
 
     def _run(self) -> None:
         try:

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
-from reid_tui.text import clean, plural
+from core.printable import clean
+from reid_tui.text import plural
 
 LINES_PER_SECOND = 200
 LONGEST_LINE = 2000

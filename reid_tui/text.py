@@ -1,26 +1,12 @@
-"""Text for a screen of fixed cells: foreign text made harmless, numbers aligned and short."""
+"""Text for a screen of fixed cells: numbers aligned and short."""
 
 from __future__ import annotations
 
 import math
-import re
 from datetime import datetime
 from pathlib import Path
 
-_ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
-    r"|\x1b[\]PX^_].*?(?:\x1b\\|\x07|$)"  # OSC, DCS and other strings
-    r"|\x1b[ -/]*[0-~]?"  # the rest
-)
-# Marks that turn the writing direction round would move the text of other columns.
-_INVISIBLE = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0xFEFF])
-_PICTURES = {code: chr(0x2400 + code) for code in range(32)} | {127: "␡", 9: "    ", 0x2028: "␤", 0x2029: "␤"}
-_CONTROLS = _INVISIBLE | _PICTURES | dict.fromkeys(range(0x80, 0xA0), "�") | dict.fromkeys(range(0xD800, 0xE000), "�")
-
-
-def clean(text: str) -> str:
-    """One line that is safe to draw: escape sequences out, control characters as visible pictures."""
-    return _ESCAPES.sub("", text).translate(_CONTROLS)
+from core.printable import clean
 
 
 def percent(share: float) -> str:
@@ -47,6 +33,16 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def ago(seconds: float) -> str:
+    """40 -> "now", 150 -> "2 min", 7300 -> "2 h", 200000 -> "2 d"; an unknown one is a dash."""
+    if not math.isfinite(seconds):
+        return "–"
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return "now"
 
 
 def speed(images_per_second: float) -> str:

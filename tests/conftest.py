@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
@@ -16,6 +17,8 @@ from PIL import Image
 
 # One thread is enough for tiny models, and keeps spinning threads from fighting over busy cores. Children inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The list of the runs of this machine is kept there.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="reid-state-")
 
 from core.control import RunControl
 from core.events import Event, RunFinished

@@ -20,7 +20,7 @@ from core import trainer as trainer_module
 from core.control import RunControl
 from core.events import Alert, Progress, RunStarted, from_json
 from core.profile_files import write_profile
-from core.run_folder import held
+from core.run_lock import held
 from core.run_state import RunState, fold
 
 ROOT = Path(__file__).parents[1]

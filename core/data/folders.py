@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.data.images import shown
 from core.errors import DataError
+from core.printable import shown
 
 Numbers = NDArray[np.int64]
 

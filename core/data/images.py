@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from core.errors import DataError
+from core.printable import shown
 
 Pixels = NDArray[np.uint8]
 
@@ -92,11 +93,6 @@ def read_image(path: Path, size: tuple[int, int]) -> Pixels:
 def unreadable(path: Path, problem: str, way_out: str) -> DataError:
     """The error for one image file."""
     return DataError("Image cannot be read", f"{shown(path)} {problem}; {way_out}")
-
-
-def shown(name: Path | str) -> str:
-    """A file name that can be printed on any terminal: control characters and undecodable bytes escaped."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(name))
 
 
 def _decode(path: Path, file: BinaryIO, size: tuple[int, int]) -> Pixels:

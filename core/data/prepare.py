@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.data.folders import new_folder
-from core.data.images import shown
 from core.errors import DataError
+from core.printable import shown
 
 # The last identity of the training half (https://github.com/nathanlem1/MBA-Net, prepare_train_val_test_11k_r_l.py).
 LAST_TRAINING_ID = {"dorsal-right": 1050, "dorsal-left": 1037, "palmar-right": 1051, "palmar-left": 1042}

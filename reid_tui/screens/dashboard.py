@@ -20,12 +20,12 @@ from textual.screen import Screen
 from textual.widgets import Footer
 
 from core.events import Alert, CheckpointSaved, Level, LogLine, Paused, RunStarted
+from core.printable import clean
 from core.run_state import RunState, fold
+from reid_tui.event_queue import Run
 from reid_tui.keys import bindings
-from reid_tui.live_run import LiveRun, Start
-from reid_tui.screens.dialogs import QUIT, ChoiceDialog, quit_dialog, stop_dialog
+from reid_tui.screens.dialogs import QUIT, ChoiceDialog, detach_dialog, quit_dialog, stop_dialog
 from reid_tui.screens.help import HelpScreen
-from reid_tui.text import clean
 from reid_tui.theme import other_theme
 from reid_tui.widgets.curve import Curve, Series
 from reid_tui.widgets.epoch_table import EpochTable
@@ -40,6 +40,7 @@ SAID_SECONDS = 4.0  # how long an answer stays in the status line
 SETTLING_SECONDS = 1.0  # after the end, before a key leaves the screen of the run
 LOG_ROWS = 34  # from this height on there is room for the log beside everything else
 WHILE_LIVE = {"checkpoint", "pause", "stop"}
+HANDED_OVER = "handed over to a process of its own"
 
 
 class DashboardScreen(Screen[None]):
@@ -47,7 +48,7 @@ class DashboardScreen(Screen[None]):
 
     Args:
         title: name of the profile, shown until the run says its own.
-        start: the run; see `LiveRun`.
+        make_run: makes the run that is shown; gets what wakes the screen.
         output: lines that were written to the terminal before this screen was there.
     """
 
@@ -66,17 +67,20 @@ class DashboardScreen(Screen[None]):
     class ProfilesWanted(Message):
         """The person wants to pick another profile, and the run has ended."""
 
-    def __init__(self, title: str, start: Start, output: list[LogLine] | None = None) -> None:
+    def __init__(
+        self, title: str, make_run: Callable[[Callable[[], None]], Run], output: list[LogLine] | None = None
+    ) -> None:
         super().__init__()
         self.run_title = title
         self.state = RunState()
-        self.live = LiveRun(start, self._wake)
+        self.live = make_run(self._wake)
         for line in output or []:
             fold(self.state, line)
         self._folding_soon = False
         self._wishes: dict[str, str] = {}
         self._dialog: ChoiceDialog | None = None
-        self._ended_at = math.inf
+        self._ended_at = -math.inf
+        self.handed_over = False  # to a process of its own, as soon as it has stopped in this one
         self._log_wanted: bool | None = None  # None: as the height has it
 
     def compose(self) -> ComposeResult:
@@ -121,7 +125,7 @@ class DashboardScreen(Screen[None]):
     def fold_now(self) -> None:
         """Take what the run has said, and draw what has changed."""
         self._folding_soon = False
-        was_finished, alerts = self.state.finished is not None, len(self.state.alerts)
+        ended_before, alerts = self.state.finished, len(self.state.alerts)
         for event in self.live.take():
             fold(self.state, event)
             if (
@@ -141,7 +145,9 @@ class DashboardScreen(Screen[None]):
             # A warning is in the status line, its count beside it; a toast would cover the panels for it.
             if alert.level == "error":
                 self._toast(alert)
-        if self.state.finished is not None and not was_finished:
+        if self.state.finished is None and ended_before is not None:
+            self.refresh_bindings()  # somebody has resumed it
+        elif self.state.finished is not None and self.state.finished is not ended_before:
             self._wishes.clear()
             self._ended_at = time.monotonic()
             if self._dialog is not None and self._dialog.is_current:
@@ -156,7 +162,7 @@ class DashboardScreen(Screen[None]):
 
     def _show(self) -> None:
         state = self.state
-        ending = "stop" in self._wishes
+        ending = "stop" in self._wishes or state.stopping
         self.query_one(HeaderBar).show(state, "stopping" if ending else "")
         self.query_one(ProgressPanel).show(state)
         self.query_one(EpochTable).show(state)
@@ -207,7 +213,9 @@ class DashboardScreen(Screen[None]):
         if action in WHILE_LIVE:
             return self.state.finished is None
         if action == "profiles":
-            return self.state.finished is not None
+            return self.live.attached or self.state.finished is not None
+        if action == "detach":
+            return self.run_is_live
         return True
 
     def _wished(self, name: str, text: str) -> None:
@@ -297,15 +305,32 @@ class DashboardScreen(Screen[None]):
         self.app.push_screen(HelpScreen("dashboard"))
 
     def action_profiles(self) -> None:
-        if time.monotonic() - self._ended_at < SETTLING_SECONDS:
+        if 0 <= time.monotonic() - self._ended_at < SETTLING_SECONDS:
             return  # meant for a question that the end has just answered
-        if self.live.alive:
+        if self.live.alive and not self.live.attached:
             self.notify("the last run is still closing its files", markup=False)
         else:
             self.post_message(self.ProfilesWanted())
 
+    def action_detach(self) -> None:
+        """Leave the screen, and let the run go on: one in this process goes over to a process of its own."""
+        if self.live.attached:
+            self.app.exit()
+        elif not self.live.built:
+            self._say_for_a_while("still loading: it can be left once it trains")
+        elif self.live.control.stopping:
+            self._say_for_a_while(f"■ the run {self._stopping}")
+        else:
+            self._ask(detach_dialog(), self._detach_chosen)
+
+    def _detach_chosen(self, choice: str | None) -> None:
+        if choice == "detach" and self.run_is_live:
+            self.handed_over = True
+            self.live.control.stop_after_batch(HANDED_OVER)
+            self.app.exit()
+
     def action_leave(self) -> None:
-        if self.run_is_live:
+        if self.run_is_live and not self.live.attached:
             self._ask(quit_dialog(self._stopping, built=self.live.built), self._quit_chosen)
         else:
             self.app.exit()

@@ -108,6 +108,18 @@ def stop_dialog(otherwise: str, *, built: bool, after_epoch: bool) -> ChoiceDial
     )
 
 
+def detach_dialog() -> ChoiceDialog:
+    """Results: "detach", "" for staying."""
+    return ChoiceDialog(
+        "Leave the run to itself",
+        "It is saved after the batch in hand, and goes on in a process of its own.",
+        (
+            Choice("d", "Detach", "come back with `reid-tui attach`", "detach"),
+            Choice("c", "Cancel", "the run goes on here", ""),
+        ),
+    )
+
+
 def quit_dialog(otherwise: str, *, built: bool) -> ChoiceDialog:
     """Results: "quit", "" for staying. Arguments as of `stop_dialog`."""
     if built:

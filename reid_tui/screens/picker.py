@@ -18,9 +18,10 @@ from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
 
+from core.printable import clean
 from reid_tui.keys import binding_with, bindings
 from reid_tui.screens.help import HelpScreen
-from reid_tui.text import clean, short_path
+from reid_tui.text import short_path
 from reid_tui.theme import other_theme
 from reid_tui.widgets.profile_view import data_missing, entry, matches, problems, values
 

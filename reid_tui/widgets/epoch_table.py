@@ -14,8 +14,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from core.events import EpochMetrics
+from core.printable import clean
 from core.run_state import RunState
-from reid_tui.text import clean, duration, number, percent
+from reid_tui.text import duration, number, percent
 
 BEST = "★"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from core.printable import clean
 from core.run_state import RunState
-from reid_tui.text import clean, plural
+from reid_tui.text import plural
 from reid_tui.widgets.panel import Panel
 
 WIDE = 110  # from this width on there is room for the name of the run folder
@@ -14,6 +15,7 @@ _ENDS = {
     "early-stop": ("✔ stopped early", "$success"),
     "stopped": ("■ stopped", "$warning"),
     "failed": ("✘ failed", "$error"),
+    "crashed": ("✘ crashed", "$error"),
 }
 
 

@@ -7,8 +7,9 @@ from textual.content import Content
 from textual.events import Resize
 from textual.widgets import RichLog
 
+from core.printable import clean
 from core.run_state import LOG_LINES_KEPT, RunState
-from reid_tui.text import clean, clock
+from reid_tui.text import clock
 
 _MARKS = {"warning": ("! ", "yellow"), "error": ("✘ ", "red")}
 

@@ -6,8 +6,9 @@ import math
 
 from textual.content import Content
 
+from core.printable import clean
 from core.run_state import RunState
-from reid_tui.text import clean, percent, plural
+from reid_tui.text import percent, plural
 from reid_tui.widgets.panel import Panel
 
 MOST_PIPS = 12

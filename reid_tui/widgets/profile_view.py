@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
-from reid_tui.text import clean, plural
+from core.printable import clean
+from reid_tui.text import plural
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
+from core.printable import clean
 from core.run_state import RunState
-from reid_tui.text import clean, duration, percent, plural, short_path, speed
+from reid_tui.text import duration, percent, plural, short_path, speed
 from reid_tui.widgets.panel import Panel
 
 _TITLES = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from core.printable import clean
 from core.run_state import RunState
-from reid_tui.text import clean, plural
+from reid_tui.text import plural
 from reid_tui.widgets.panel import Panel
 
 ALERT_SECONDS = 60  # an alert gives way to newer lines after this; the count of them stays
@@ -34,7 +35,7 @@ class StatusLine(Panel):
         state = self._state
         if state.finished is not None:
             message = clean((state.finished.message.splitlines() or [""])[0])
-            if state.finished.reason == "failed":
+            if state.finished.reason in {"failed", "crashed"}:
                 return Content.styled(f"✘ {message}", "bold $error")
             return Content.styled(f"{message} · q leaves, n starts another run", "bold")
         if self._wish:

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image, ImageFilter
 from PIL import ImageFile as PillowFile
 
-from core.data.images import read_image, shown
+from core.data.images import read_image
 from core.errors import DataError
+from core.printable import shown
 
 Image.init()
 # All that Pillow writes; EPS and PDF are programs for Ghostscript, not images.

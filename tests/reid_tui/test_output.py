@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.printable import clean
 from reid_tui.output import LONGEST_LINE, OutputLines
 from reid_tui.terminal import TerminalFile, can_show_app
-from reid_tui.text import clean, duration, number, percent, short_path, speed
+from reid_tui.text import duration, number, percent, short_path, speed
 
 
 def test_lines_end_with_newlines_and_carriage_returns() -> None:

@@ -1,0 +1,43 @@
+"""The event file of a run, read as it grows."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from core.events import Event, from_json
+
+_CHUNK = 1 << 20  # bytes
+
+
+class EventFile:
+    """Gives the events that were appended since it was last asked; a line without its end waits for it.
+
+    Args:
+        path: `events.jsonl`; it need not be there yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._position = 0
+        self._rest = b""
+
+    def read(self) -> list[Event]:
+        """The next events, of about a megabyte; none: that was all for now. Lines that are no events are left out.
+
+        Raises:
+            OSError: the file is there and cannot be read.
+        """
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._position)
+                data = file.read(_CHUNK)
+        except FileNotFoundError:
+            return []
+        self._position += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        events: list[Event] = []
+        for line in lines:
+            with suppress(ValueError):
+                events.append(from_json(line.decode(errors="replace")))
+        return events

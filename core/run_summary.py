@@ -1,0 +1,143 @@
+"""A run folder in one line: how the run stands, how good it became. torch is not needed for it.
+
+How it stands is worked out from its files and from its lock, which the kernel gives back when a process dies.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import tomllib
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from core.events import NAN, Event, Paused, Progress, RunFinished, RunStarted, from_json
+from core.run_lock import is_live
+
+Standing = Literal["preparing", "running", "paused", "finished", "stopped", "failed", "crashed"]
+LIVE: frozenset[Standing] = frozenset({"preparing", "running", "paused"})
+_ENDS: dict[str, Standing] = {
+    "finished": "finished",
+    "early-stop": "finished",
+    "stopped": "stopped",
+    "failed": "failed",
+}
+_TAIL = 1 << 16  # bytes at the end of the event file that tell how a run stands
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run in one line. Rates are in 0..1, times in seconds since the epoch; what is not known is NaN."""
+
+    folder: Path
+    standing: Standing
+    epoch: int = 0  # the last one that is done
+    epochs: int = 0  # as the profile has it
+    best_rank1: float = NAN
+    best_map: float = NAN  # of the epoch with the best Rank-1
+    best_epoch: int = 0
+    began: float = NAN
+    changed: float = NAN  # when it last said something
+    message: str = ""  # its last word
+    profile: dict[str, Any] = field(default_factory=dict)  # tables
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def live(self) -> bool:
+        return self.standing in LIVE
+
+
+def summarize(folder: Path) -> RunSummary:
+    """How a run stands. Files that are missing, torn or damaged leave blanks, for a list must show such a run too.
+
+    Raises:
+        OSError: the folder cannot be looked at.
+    """
+    live = is_live(folder)  # before the files: a run writes its last word first, and lets go then
+    profile = _profile(folder)
+    events = _last_events(folder / "events.jsonl")
+    rows = _metrics(folder / "metrics.csv")
+    best = max(
+        (row for row in rows if row["epoch"] > 0 and not math.isnan(row["rank1"])),
+        key=lambda row: (row["rank1"], -row["epoch"]),
+        default=None,
+    )
+    end = next((event for event in reversed(events) if isinstance(event, RunFinished | RunStarted)), None)
+    return RunSummary(
+        folder=folder,
+        standing=_live_standing(events) if live else _end_standing(end),
+        epoch=int(rows[-1]["epoch"]) if rows else 0,
+        epochs=_epochs(profile),
+        best_rank1=best["rank1"] if best else NAN,
+        best_map=best["mAP"] if best else NAN,
+        best_epoch=int(best["epoch"]) if best else 0,
+        began=_modified(folder / "profile.toml"),
+        changed=events[-1].time if events else _modified(folder / "profile.toml"),
+        message=end.message if isinstance(end, RunFinished) and not live else "",
+        profile=profile,
+    )
+
+
+def _live_standing(events: list[Event]) -> Standing:
+    for event in reversed(events):
+        if isinstance(event, Paused):
+            return "paused" if event.paused else "running"
+        if isinstance(event, RunStarted | Progress):
+            return "running"
+        if isinstance(event, RunFinished):  # of the time before it was resumed
+            return "preparing"
+    return "preparing"
+
+
+def _end_standing(end: Event | None) -> Standing:
+    return _ENDS.get(end.reason, "crashed") if isinstance(end, RunFinished) else "crashed"
+
+
+def _profile(folder: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads((folder / "profile.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _epochs(profile: dict[str, Any]) -> int:
+    train = profile.get("train")
+    epochs = train.get("epochs") if isinstance(train, dict) else None
+    return epochs if isinstance(epochs, int) else 0
+
+
+def _last_events(path: Path) -> list[Event]:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
+            lines = file.read(_TAIL).decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    events: list[Event] = []
+    for line in lines:
+        with suppress(ValueError):  # the first line is cut, the last may be torn
+            events.append(from_json(line))
+    return events
+
+
+def _metrics(path: Path) -> list[dict[str, float]]:
+    """The rows of `metrics.csv` that are whole: epoch, Rank-1 and mAP."""
+    rows = []
+    with suppress(OSError), path.open(encoding="utf-8", errors="replace", newline="") as file:
+        for row in csv.DictReader(line.replace("\0", "") for line in file):
+            with suppress(KeyError, TypeError, ValueError):
+                rows.append({name: float(row[name]) for name in ("epoch", "rank1", "mAP")})
+    return [row for row in rows if math.isfinite(row["epoch"])]
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return NAN
