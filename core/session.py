@@ -174,7 +174,7 @@ class _ToEvents(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         level: Level = "error" if record.levelno >= logging.ERROR else "warning"
-        self._emit(LogLine(record.created, level, record.getMessage()))
+        self._emit(LogLine(record.created, level, self.format(record)))  # with the traceback, if it has one
 
 
 @contextmanager

@@ -91,6 +91,7 @@ class ReidApp(App[None]):
         self._dashboard: DashboardScreen | None = None  # on the screen
         self._last: DashboardScreen | None = None
         self.terminal_lost = False
+        self.crash: Exception | None = None  # what the screen has failed with
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = first_theme(os.environ)
@@ -170,6 +171,11 @@ class ReidApp(App[None]):
             picker.action_reload()
         else:
             self.switch_screen(PickerScreen(self._read_profiles))
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Textual's last act before it gives up the screen; there is no public way to learn of it."""
+        self.crash = error
+        super()._handle_exception(error)
 
     # What others write to the terminal --------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ Any number of screens may follow a run. None of them holds anything that the run
 
 from __future__ import annotations
 
+import math
 import queue
 import subprocess
 import threading
@@ -16,7 +17,7 @@ from core.control import RunControl
 from core.control_socket import ask
 from core.errors import ReidError
 from core.event_file import EventFile
-from core.events import Alert, Event, Paused, RunFinished, RunStarted, Stopping
+from core.events import Alert, EpochFinished, Event, Paused, RunFinished, RunStarted, Stopping
 from core.run_lock import is_live
 from reid_tui.event_queue import EventQueue
 
@@ -97,6 +98,8 @@ class AttachedRun:
         self._alive = True
         self._built = False
         self._finished: RunFinished | None = None
+        self._epoch = 0
+        self._began = math.nan
         self._read_error = ""
         # A daemon: nothing is lost with it.
         self._thread = threading.Thread(target=self._follow, name="attached-run", daemon=True)
@@ -151,7 +154,9 @@ class AttachedRun:
     def _hear(self, event: Event) -> None:
         self._remote.hear(event)
         if isinstance(event, RunStarted):
-            self._built, self._finished = True, None
+            self._built, self._finished, self._began = True, None, event.time
+        elif isinstance(event, EpochFinished):
+            self._epoch = event.metrics.epoch
         elif isinstance(event, RunFinished):
             self._finished = event
         self.emit(event)
@@ -162,7 +167,7 @@ class AttachedRun:
         except OSError:
             when = time.time()
         message = f"its process is gone without a last word; `reid-tui resume {self.folder.name}` goes on with it"
-        return RunFinished(when, "crashed", message, 0, 0.0, folder=str(self.folder))
+        return RunFinished(when, "crashed", message, self._epoch, when - self._began, folder=str(self.folder))
 
     def _pass_on(self, wish: dict[str, str]) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -170,14 +171,22 @@ def _why_headless(options: argparse.Namespace) -> str:
 def _headless(start: Callable[[Emit, RunControl], RunFinished], *, requeue: bool) -> int:
     from reid_tui.console import run_headless
 
-    return run_headless(start, requeue_code=EXIT_REQUEUE if requeue else None)
+    code = run_headless(start, requeue_code=EXIT_REQUEUE if requeue else None)
+    _ignore_signals()
+    return code
+
+
+def _ignore_signals() -> None:
+    """The run is saved. A scheduler that asks once more while Python ends must not get another exit code for it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _detach(folder: Path, overrides: Sequence[str] = ()) -> int:
     from reid_tui.detached import how_to_come_back, start
 
     start(folder, overrides)
-    print(*how_to_come_back(folder), sep="\n")
+    print(*map(clean, how_to_come_back(folder)), sep="\n")
     return 0
 
 
@@ -186,7 +195,7 @@ def _app(
 ) -> int:
     from reid_tui.launch_app import run_app
 
-    return run_app(
+    code = run_app(
         start_run=start_run,
         selected=profile,
         profiles_dir=getattr(options, "profiles", None),
@@ -194,6 +203,8 @@ def _app(
         warm=None if getattr(options, "detach", False) else load_torch,
         detach=getattr(options, "detach", False),
     )
+    _ignore_signals()
+    return code
 
 
 def _profiles(options: argparse.Namespace) -> int:
@@ -207,7 +218,7 @@ def _profiles(options: argparse.Namespace) -> int:
     width = max((len(path.stem) for path in paths), default=0) + 2
     for path in paths:
         reading = read_profile(path, options.set)
-        print(f"{path.stem:<{width}}{path}")
+        print(clean(f"{path.stem:<{width}}{path}"))
         for problem in reading.problems:
-            print(f"    {problem}")
+            print(f"    {clean(problem)}")
     return 0

@@ -20,6 +20,7 @@ from rich.text import Text
 from core import events
 from core.control import RunControl
 from core.log_text import log_text, percent
+from core.printable import clean
 from core.run_state import RunState, fold
 from reid_tui.output import is_gone, lead_away
 
@@ -63,9 +64,9 @@ def run_headless(start: Start, console: Console | None = None, *, requeue_code: 
             finished = start(printer, control)
         console.print(epoch_table(state))
         for path in finished.checkpoints:
-            console.print(Text(f"saved {path}"))
+            console.print(Text(clean(f"saved {path}")))
         if folder := (state.started.folder if state.started else finished.folder):
-            console.print(Text(f"run   {folder}"))
+            console.print(Text(clean(f"run   {folder}")))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import signal
 import sys
@@ -70,6 +71,9 @@ def run_app(
     )
     app.run()
     crashed = bool(app.return_code) and not app.terminal_lost
+    if app.crash is not None and isinstance(app.live_run, LiveRun):
+        # The log of a live run takes what Python's logging is told.
+        logging.getLogger(__name__).error("the screen has failed; the run goes on without it", exc_info=app.crash)
     dashboard = app.dashboard
     if dashboard is None:
         gc.unfreeze()

@@ -18,6 +18,7 @@ _TITLES = {
     "early-stop": "Stopped early",
     "stopped": "Stopped",
     "failed": "Failed",
+    "crashed": "Crashed",
 }
 LEAST_MESSAGE_LINES = 4
 

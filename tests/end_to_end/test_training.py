@@ -74,3 +74,27 @@ def test_a_run_that_cannot_begin_says_why_on_the_screen(reid_tui: Callable[..., 
     assert terminal.wait() == 1
     assert terminal.restored
     assert "Traceback" not in terminal.received.decode()
+
+
+def test_a_screen_that_crashes_is_told_in_the_log_and_the_run_goes_on(
+    tmp_path: Path, tiny_profile: Callable[..., Profile]
+) -> None:
+    (tmp_path / "mine.toml").write_text(write_profile(tiny_profile(epochs=30)))
+    code = (
+        "import sys; from reid_tui.cli import main; from reid_tui.widgets.patience import PatiencePanel as panel\n"
+        "shown = panel.show; panel.show = lambda self, state: shown(self, state) or len(state.epochs) > 2 and 1 / 0\n"
+        "sys.exit(main(['launch', 'mine.toml']))"
+    )
+    terminal = Terminal(["-c", code], folder=tmp_path, environ={"XDG_CONFIG_HOME": str(tmp_path / "config")})
+    try:
+        assert terminal.wait(90) == 1
+        assert terminal.restored
+        assert "The screen has failed; the training goes on" in terminal.after_the_screen()
+    finally:
+        terminal.close()
+    [log] = tmp_path.glob("runs/*/run.log")
+    text = log.read_text()
+    assert "the screen has failed; the run goes on without it" in text
+    assert "ZeroDivisionError" in text
+    assert "epoch 30 " in text
+    assert checkpoints(tmp_path) == {"BEST", "FINAL", "LAST", "LAST-previous"}

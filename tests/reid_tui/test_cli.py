@@ -8,11 +8,13 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -84,6 +86,33 @@ def test_a_signal_stops_it_after_the_batch_and_it_is_saved(command, tmp_path, nu
     assert list(tmp_path.glob("runs/*/checkpoints/*_FINAL.pth"))
 
 
+def test_however_many_signals_come_it_is_saved_and_the_exit_code_is_0(command, tmp_path):
+    process = command("launch", "tiny.toml", "--headless", "--set", "train.epochs=1000")
+    for line in process.stdout:
+        if line.startswith("epoch 1 "):
+            break
+    while process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.005)
+    assert ended(process)[0] == 0
+    for kind in ("LAST", "FINAL"):
+        [path] = tmp_path.glob(f"runs/*/checkpoints/*_{kind}.pth")
+        torch.load(path, weights_only=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
+def test_a_job_that_is_to_be_put_back_into_the_queue(command, tmp_path, number):
+    process = command("launch", "tiny.toml", "--requeue", "--set", "train.epochs=1000")
+    for line in process.stdout:
+        if line.startswith("epoch 1 "):
+            break
+    process.send_signal(number)
+    assert ended(process)[0] == 75
+    done = len(next(tmp_path.glob("runs/*/metrics.csv")).read_text().splitlines()) - 2
+    assert ended(command("resume", "--requeue", "--set", f"train.epochs={done + 1}"))[0] == 0
+
+
 def test_without_a_reader_it_trains_on(command, tmp_path):
     process = command("launch", "tiny.toml")
     assert process.stdout is not None
@@ -133,7 +162,7 @@ def test_a_stopped_run_is_resumed_by_name_by_path_or_as_the_latest(command, tmp_
         assert f"epoch {done + number} " in out
     assert ended(command("resume", "--set", "train.lr=1"))[0] == 2
     code, _, err = ended(command("resume", "absent"))
-    assert code == 1 and "is a run folder" in err
+    assert code == 1 and "No such run" in err
 
 
 @pytest.mark.parametrize(
