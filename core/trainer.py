@@ -97,6 +97,7 @@ class Trainer:
         self._last_saved: float = time.monotonic()  # when LAST was saved
         self.position = Position()
         self.resumed = resume
+        self.built = False  # whether all that is trained is where it is trained
 
     def run(self) -> RunFinished:
         """Train to an end, and give the event that says which; it is the last one emitted.
@@ -152,6 +153,7 @@ class Trainer:
             self.restore(self.resumed.extra["resume"])
         if alone := single_image_identities(self.parts.data.train_ids.tolist()):
             self.alert("warning", "Identities with one image", f"{alone} identities have no positive but themselves")
+        self.built = True
         resumed_epoch = self.epochs_done + 1 if self.resumed else 0
         self.emit(self.parts.describe(self.folder, resumed_epoch, self.position.batch))
         if self.best:

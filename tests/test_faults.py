@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from core import trainer as trainer_module
 from core.data import store as store_module
 from core.data import unreadable as unreadable_module
 from core.events import Alert, EpochFinished, Progress
+from core.faults import explain, smaller_batch
 from core.samplers import shuffle_batches
 from tests.test_resume import assert_equal, results, resume, stop_at
 
@@ -206,3 +208,76 @@ class TestImages:
         torch.save(content, cut.checkpoints["LAST"])
         assert resume(cut.folder)[0].reason == "finished"
         assert_equal(results(cut.folder), results(whole.folder))
+
+
+def full_memory(kind):
+    """What torch and Python really raise; for a GPU, what its allocator would."""
+    if kind == "gpu":
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    if kind == "torch":
+        torch.empty(1 << 46)
+    if kind == "python":
+        bytearray(1 << 62)
+
+
+class TestMemory:
+    @pytest.mark.parametrize("kind", ["gpu", "torch", "python"])
+    def test_it_ends_with_the_weights_of_before_and_words_with_numbers(self, train, tiny_profile, monkeypatch, kind):
+        whole = train(tiny_profile(epochs=3))
+        batches, before = [], {}
+
+        def train_on(self, indices, pixels):
+            batches.append(indices)
+            if len(batches) == 5:  # of three in an epoch
+                before.update({name: value.clone() for name, value in self.model.clip.state_dict().items()})
+                full_memory(kind)
+            real(self, indices, pixels)
+
+        real = parts_module.Parts.train_on
+        monkeypatch.setattr(parts_module.Parts, "train_on", train_on)
+        outcome = train(tiny_profile(epochs=3))
+        assert (outcome.finished.reason, outcome.finished.epoch) == ("failed", 1)
+        message = outcome.finished.message
+        assert message.startswith("Out of GPU memory: " if kind == "gpu" else "Out of memory: ")
+        assert "batches of 8 images of 32x32 in fp32 did not fit on cpu" in message
+        assert "train.batch_size = 4, or a data.image_size below [32, 32]" in message
+        assert outcome.checkpoints["FINAL"].name in message and "bf16" not in message
+        [alert] = outcome.of(Alert)
+        assert f"{alert.title}: {alert.message}" == message
+        content = torch.load(outcome.checkpoints["FINAL"], weights_only=True)
+        final = {**content["state_dict"], **content["exact_positions"]}
+        assert final.keys() == before.keys() and all(torch.equal(final[name], before[name]) for name in final)
+        monkeypatch.setattr(parts_module.Parts, "train_on", real)
+        assert resume(outcome.folder)[0].reason == "finished"
+        assert_equal(results(outcome.folder), results(whole.folder))
+
+    def test_a_model_that_does_not_fit(self, train, tiny_profile, monkeypatch):
+        monkeypatch.setattr(parts_module, "build_model", lambda *_: full_memory("gpu"))
+        outcome = train(tiny_profile())
+        assert "Out of GPU memory: RN-tiny itself did not fit" in outcome.finished.message
+        assert not outcome.checkpoints
+
+    @pytest.mark.parametrize(
+        ("device", "precision", "advised"),
+        [("cuda:0", "fp32", True), ("cuda:0", "bf16", False), ("cpu", "fp32", False)],
+    )
+    def test_half_the_precision_is_advised_where_it_would_help(
+        self, tiny_profile, tmp_path, device, precision, advised
+    ):
+        trainer = trainer_module.Trainer(tiny_profile(), tmp_path, print)
+        trainer.built = True
+        trainer.parts = SimpleNamespace(device=torch.device(device), precision=precision)
+        for error in (torch.OutOfMemoryError(), RuntimeError("CUDA error: out of memory")):
+            fault = explain(error, trainer)
+            assert fault.title == "Out of GPU memory" and not fault.unforeseen
+            assert ('run.precision = "bf16"' in fault.message) is advised
+            assert f"in {precision} did not fit on {device}" in fault.message
+            assert "FINAL could not be saved" in fault.message
+
+    @pytest.mark.parametrize("options", [{}, {"sampler": "pk", "images_per_identity": 4}])
+    def test_the_batch_size_that_is_advised_is_one_the_profile_takes(self, tiny_profile, options):
+        sizes = [64]
+        while smaller := smaller_batch(tiny_profile(**options, batch_size=sizes[-1]).train):
+            sizes.append(smaller)
+        assert sizes == ([64, 32, 16, 8] if options else [64, 32, 16, 8, 4, 2])
+        assert smaller_batch(tiny_profile(sampler="pk", images_per_identity=6, batch_size=30).train) == 12
