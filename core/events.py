@@ -96,6 +96,7 @@ class EpochMetrics:
     grad_norm: float = NAN
     images_per_second: float = NAN
     seconds: float = NAN  # training and validation together
+    left_out: int = 0  # images, of training and validation together, that could not be read
 
 
 def best_epoch(epochs: Iterable[EpochMetrics]) -> EpochMetrics | None:

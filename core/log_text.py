@@ -36,7 +36,15 @@ def epoch_line(row: EpochMetrics) -> str:
         parts.append(f"mAP {percent(row.mAP)}")
     if not math.isnan(row.images_per_second):
         parts.append(f"{row.images_per_second:.0f} img/s")
-    return "  ".join([*parts, f"{row.seconds:.1f} s"])
+    parts.append(f"{row.seconds:.1f} s")
+    if row.left_out:
+        parts.append(left_out(row))
+    return "  ".join(parts)
+
+
+def left_out(row: EpochMetrics) -> str:
+    """How many images an epoch had to do without."""
+    return f"{row.left_out} image{'s' if row.left_out > 1 else ''} left out"
 
 
 def start_lines(run: RunStarted) -> str:

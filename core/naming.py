@@ -34,6 +34,11 @@ def build_filename(profile: Profile) -> str:
     return "_".join(parts + numbers)
 
 
+def is_stem(name: str) -> bool:
+    """Whether `build_filename` may have made it: a plain file name, which leads nowhere else."""
+    return len(name) <= MAX_STEM and re.fullmatch(r"[A-Za-z0-9+][A-Za-z0-9.+_-]*", name) is not None
+
+
 def run_folder_name(profile: Profile, now: datetime) -> str:
     """The name of a run's folder: the stem and the local time of its start, to the second."""
     return f"{build_filename(profile)}_{now:%Y%m%d-%H%M%S}"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from core.checkpoint import Checkpoint, restore_model
 from core.data.store import ImageStore, MemoryBudget
+from core.data.unreadable import Unreadable
 from core.dataset import read_dataset
 from core.devices import choose_device, choose_precision, describe
 from core.errors import ReidError
@@ -33,13 +34,19 @@ class Parts:
         pool: the threads that decode images.
         resume: a LAST, whose weights are taken.
         tell: gets a line before each thing that may take long; may raise, to give up.
+        unreadable: told of each image that cannot be read; unless it raises, the image is left out.
 
     Raises:
         ReidError: a device, a folder, a model or weights cannot be used.
     """
 
     def __init__(
-        self, profile: Profile, pool: ThreadPoolExecutor, resume: Checkpoint | None, tell: Callable[[str], None]
+        self,
+        profile: Profile,
+        pool: ThreadPoolExecutor,
+        resume: Checkpoint | None,
+        tell: Callable[[str], None],
+        unreadable: Unreadable,
     ) -> None:
         torch.manual_seed(profile.run.seed)
         self.profile = profile
@@ -65,8 +72,9 @@ class Parts:
         self.mean = self.model.mean if normalized else None
         self.std = self.model.std if normalized else None
         budget = MemoryBudget()
-        self.train_images = ImageStore(self.data.train.paths, profile.data.image_size, pool, budget)
-        self.validation_images = ValidationImages(self.data.splits, profile.data.image_size, pool, budget)
+        size = profile.data.image_size
+        self.train_images = ImageStore(self.data.train.paths, size, pool, budget, unreadable)
+        self.validation_images = ValidationImages(self.data.splits, size, pool, budget, unreadable)
 
     def batches_of(self, epoch: int) -> Batches:
         """Indices into the training images of each batch of an epoch."""

@@ -114,6 +114,11 @@ class Data(Table):
         description="regular expression with one group that finds the camera in an image's file name "
         "(Market-1501: `_c(\\d+)`); empty: cameras unknown",
     )
+    unreadable_images: Literal["stop", "leave-out"] = Field(
+        "stop",
+        description="whether an image that cannot be read ends the run, or is left out of its batch and of the "
+        "rankings, named and counted",
+    )
 
 
 class Model(Table):

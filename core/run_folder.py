@@ -20,6 +20,7 @@ SAFE_TO_CHANGE = (
     "train.checkpoint_minutes",
     "validate.every",
     "data.root",
+    "data.unreadable_images",
     "run.device",
 )
 

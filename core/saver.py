@@ -10,21 +10,43 @@ from typing import Any
 from core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from core.errors import WeightsError
 from core.events import Alert, CheckpointKind, CheckpointSaved, EpochMetrics, Event
+from core.naming import is_stem
 from core.parts import Parts
 
 LAST, PREVIOUS = "LAST", "LAST-previous"
 
 
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest LAST that can be read, and what is wrong with those that cannot; None where there is no LAST yet."""
+    """The newest LAST that can be read, and what is wrong with those that cannot; None where there is no LAST yet.
+
+    Raises:
+        WeightsError: what it would name the run's files is no name of this program's.
+    """
     problems: list[str] = []
     for kind in (LAST, PREVIOUS):
         for path in sorted((folder / "checkpoints").glob(f"*_{kind}.pth")):
             try:
-                return load_checkpoint(path), problems
+                checkpoint = load_checkpoint(path)
             except WeightsError as error:
                 problems.append(f"{error.title}: {error.message}")
+            else:
+                _refuse_strange_stem(checkpoint, path)
+                return checkpoint, problems
     return None, problems
+
+
+def _refuse_strange_stem(checkpoint: Checkpoint, path: Path) -> None:
+    """The files of a resumed run are named by its checkpoint: a name with folders in it would lead out of the run's.
+
+    Damage does not make such a name, so the run is refused, rather than resumed from the checkpoint before.
+    """
+    resume = checkpoint.extra.get("resume")
+    stem = resume.get("stem") if isinstance(resume, Mapping) else None
+    if not isinstance(stem, str) or not is_stem(stem):
+        raise WeightsError(
+            f"Checkpoint {path} cannot be used",
+            f"it would name the run's files {str(stem)[:80]!r}, as this program never does; is the file yours?",
+        )
 
 
 class Saver:

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-import torch
-
 from core.checkpoint import Checkpoint
 from core.control import RunControl
 from core.control_socket import ControlServer
 from core.errors import ReidError
 from core.events import Alert, EpochMetrics, Event, Level, LogLine, Paused, RunFinished
+from core.faults import explain
 from core.profile import Profile
 from core.recorder import Recorder
 from core.run_folder import clear_leftovers, new_run_folder, past_events, resumed_profile, save_profile
@@ -140,24 +139,15 @@ def _both(record: Listener, listen: Listener) -> Listener:
 
 
 def _failed(error: BaseException, emit: Listener, began: float, trainer: Trainer | None = None) -> RunFinished:
-    if isinstance(error, ReidError):
-        title, message = error.title, error.message
-    elif isinstance(error, torch.OutOfMemoryError):
-        title = "Out of GPU memory"
-        message = "lower train.batch_size or data.image_size, or set run.precision to bf16"
-    elif isinstance(error, KeyboardInterrupt):
-        title, message = "Interrupted", "the run was ended at once"
-    elif isinstance(error, OSError):
-        title, message = "A file cannot be written or read", str(error)
-    else:
-        title, message = type(error).__name__, str(error) or "no message; the log has the traceback"
+    fault = explain(error, trainer)
+    if fault.unforeseen:
         for line in "".join(traceback.format_exception(error)).splitlines():
             emit(LogLine(time.time(), "error", line))
-    emit(Alert(time.time(), "error", title, message))
+    emit(Alert(time.time(), "error", fault.title, fault.message))
     finished = RunFinished(
         time.time(),
         "failed",
-        f"{title}: {message}",
+        f"{fault.title}: {fault.message}",
         epoch=trainer.epochs_done if trainer else 0,
         seconds=time.monotonic() - began,
         checkpoints=tuple(str(path) for path in trainer.saver.saved.values()) if trainer else (),

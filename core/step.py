@@ -155,6 +155,10 @@ class TrainStep:
         self._step(loss.detach(), norm)
         self._count(len(ids), loss.detach(), ce.detach(), triplet.detach(), logits.detach(), ids, norm)
 
+    def pass_over(self) -> None:
+        """Count a batch that nothing is learned from, so that the number of a batch tells its place in the run."""
+        self._batch += 1
+
     def _clip(self) -> Tensor:
         """One norm over all parameters, in fp32, before clipping."""
         if self.train.grad_clip:

@@ -18,6 +18,8 @@ import torch
 from core.checkpoint import Checkpoint
 from core.control import RunControl
 from core.data.store import decoding_threads
+from core.data.unreadable import LeaveOut, stop
+from core.errors import DataError
 from core.events import (
     Alert,
     CheckpointKind,
@@ -35,6 +37,7 @@ from core.events import (
     Stopping,
     best_epoch,
 )
+from core.log_text import left_out
 from core.naming import build_filename
 from core.parts import Parts
 from core.profile import Profile
@@ -49,11 +52,13 @@ RATE_MEMORY = 3.0  # seconds over which the displayed speed is smoothed
 
 @dataclass
 class Position:
-    """How far the epoch in hand is: batches done, their sums, and the seconds that they took."""
+    """How far the epoch in hand is: batches done, their sums, the seconds that they took, and the training images that
+    they had to do without."""
 
     batch: int = 0
     sums: Sums = field(default_factory=Sums)
     seconds: float = 0.0
+    left_out: set[int] = field(default_factory=set)
 
 
 class _StoppedWhileLoadingError(Exception):
@@ -95,6 +100,7 @@ class Trainer:
         self.position = Position()
         self.resumed = resume
         self._told_to_stop: StopAfter | None = None  # as the listeners know it
+        self.built = False  # whether all that is trained is where it is trained
 
     def run(self) -> RunFinished:
         """Train to an end, and give the event that says which; it is the last one emitted.
@@ -127,6 +133,8 @@ class Trainer:
         """All epochs, and FINAL at whatever end they come to: why, in a word and in a sentence."""
         try:
             reason, message = self.epochs()
+            if self.history and self.history[-1].left_out:
+                message += f"; {left_out(self.history[-1])} of epoch {self.epochs_done}"
         except (NotFiniteError, EmbeddingsNotFiniteError) as error:
             reason, message = "failed", self.explain_not_finite(error)
         except BaseException as error:
@@ -142,11 +150,13 @@ class Trainer:
 
     def build(self, pool: ThreadPoolExecutor) -> None:
         """The parts, where a resumed run was in them, and `RunStarted`."""
-        self.parts = Parts(self.profile, pool, self.resumed, self.tell_unless_stopped)
+        unreadable = LeaveOut(self.alert) if self.profile.data.unreadable_images == "leave-out" else stop
+        self.parts = Parts(self.profile, pool, self.resumed, self.tell_unless_stopped, unreadable)
         if self.resumed:
             self.restore(self.resumed.extra["resume"])
         if alone := single_image_identities(self.parts.data.train_ids.tolist()):
             self.alert("warning", "Identities with one image", f"{alone} identities have no positive but themselves")
+        self.built = True
         resumed_epoch = self.epochs_done + 1 if self.resumed else 0
         self.emit(self.parts.describe(self.folder, resumed_epoch, self.position.batch))
         if self.best:
@@ -162,7 +172,8 @@ class Trainer:
         self.parts.step.load_state_dict(state["step"])
         self.history = [EpochMetrics(**row) for row in state["history"]]
         self.best = best_epoch(self.history)
-        self.position = Position(state["batch"], Sums(**state["sums"]), state["seconds"])
+        left_out_so_far = set(state.get("left_out", ()))  # older files have none
+        self.position = Position(state["batch"], Sums(**state["sums"]), state["seconds"], left_out_so_far)
         torch.set_rng_state(state["rng"])
         if self.parts.device.type == "cuda" and state["cuda_rng"]:
             torch.cuda.set_rng_state_all(state["cuda_rng"])
@@ -175,6 +186,7 @@ class Trainer:
             "batch": self.position.batch,
             "sums": dict(vars(self.position.sums)),
             "seconds": self.position.seconds,
+            "left_out": sorted(self.position.left_out),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if self.parts.device.type == "cuda" else [],
         }
@@ -224,6 +236,8 @@ class Trainer:
 
     def metrics(self, epoch: int, retrieval: Retrieval | None, seconds: float) -> EpochMetrics:
         sums = self.position.sums
+        validated = {**vars(retrieval), "split": self.parts.data.split} if retrieval else {"left_out": 0}
+        validated["left_out"] += len(self.position.left_out)
         return EpochMetrics(
             epoch=epoch,
             loss=sums.per_image("loss"),
@@ -237,7 +251,7 @@ class Trainer:
             grad_norm=sums.per_batch("grad_norm"),
             images_per_second=sums.images / max(self.position.seconds, 1e-9),
             seconds=seconds,
-            **({**vars(retrieval), "split": self.parts.data.split} if retrieval else {}),
+            **validated,
         )
 
     def finish_epoch(self, metrics: EpochMetrics) -> None:
@@ -282,13 +296,20 @@ class Trainer:
 
         Raises:
             NotFiniteError: the loss was not finite; the weights are those before that batch.
+            DataError: the epoch is done, and not one batch could be trained on.
         """
         order = self.parts.batches_of(epoch)
         self._rate, self._seen = math.nan, time.monotonic()
-        rest = self.parts.train_images.batches(order[self.position.batch :])
-        for number, (indices, pixels) in enumerate(rest, self.position.batch + 1):
+        rest = order[self.position.batch :]
+        batches = zip(rest, self.parts.train_images.batches(rest), strict=True)
+        for number, (wanted, (indices, pixels)) in enumerate(batches, self.position.batch + 1):
             self.parts.step.set_progress(epoch - 1 + (number - 0.5) / len(order))
-            self.parts.train_on(indices, pixels)
+            if len(indices) < len(wanted):
+                self.position.left_out |= set(wanted.tolist()) - set(indices.tolist())
+            if len(indices) < 2:  # batch normalisation cannot train on one image, and it has no triplet
+                self.parts.step.pass_over()
+            else:
+                self.parts.train_on(indices, pixels)
             self.position.batch = number
             if time.monotonic() - self._seen >= DISPLAY_INTERVAL or number == len(order):
                 self.show(epoch, number, len(order))
@@ -296,6 +317,9 @@ class Trainer:
             if not self.obey(epoch):
                 break
         self.read_device()
+        if self.position.batch == len(order) and not self.position.sums.images:
+            lost = f"{len(self.position.left_out)} of {len(self.parts.train_images)} training images could not be read"
+            raise DataError("Nothing to train on", f"{lost} in epoch {epoch}; is {self.parts.data.root} still there?")
 
     def read_device(self) -> Sums:
         """Take the numbers of the batches since the last look into the epoch's; their sums.

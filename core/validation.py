@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.data.store import ImageStore, MemoryBudget
+from core.data.unreadable import Unreadable
 from core.dataset import Split
 from core.errors import DataError
 from core.metrics import Evaluation, evaluate
@@ -32,6 +34,7 @@ class Retrieval:
     mINP: float  # noqa: N815
     queries: int
     queries_without_match: int
+    left_out: int  # images that could not be read, and are in no ranking; a file that splits share counts once
 
 
 class ValidationImages:
@@ -42,21 +45,30 @@ class ValidationImages:
         size: height, width in pixels.
         pool: the threads that decode.
         budget: memory that decoded images may take.
+        unreadable: told of each image that cannot be read; unless it raises, the image is left out.
     """
 
     def __init__(
-        self, splits: Sequence[Split], size: tuple[int, int], pool: ThreadPoolExecutor, budget: MemoryBudget
+        self,
+        splits: Sequence[Split],
+        size: tuple[int, int],
+        pool: ThreadPoolExecutor,
+        budget: MemoryBudget,
+        unreadable: Unreadable,
     ) -> None:
         self.splits = splits
-        places: dict[tuple[int, int], int] = {}
+        places: dict[tuple[int, int] | Path, int] = {}
         paths: list[Path] = []
 
         def place(path: Path) -> int:
+            file: tuple[int, int] | Path
             try:
                 status = path.stat()
+                file = status.st_dev, status.st_ino
             except OSError as error:
-                raise DataError("Image cannot be read", f"{path}: {error.strerror}") from error
-            number = places.setdefault((status.st_dev, status.st_ino), len(paths))
+                unreadable(path, DataError("Image cannot be read", f"{path}: {error.strerror}"))
+                file = path
+            number = places.setdefault(file, len(paths))
             if number == len(paths):
                 paths.append(path)
             return number
@@ -68,7 +80,7 @@ class ValidationImages:
             )
             for split in splits
         ]
-        self.store = ImageStore(paths, size, pool, budget)
+        self.store = ImageStore(paths, size, pool, budget, unreadable)
 
     def __len__(self) -> int:
         return len(self.store)
@@ -88,7 +100,7 @@ def validate(
         images: of query and gallery.
         embed: (B, H, W, 3) uint8 on the CPU to (B, D) fp32 embeddings on the device.
         batch_size: images embedded at once.
-        tick: called with the images embedded so far after each batch; False gives up.
+        tick: called with the images done so far, those left out among them, after each batch; False gives up.
 
     Returns:
         The metrics, or None if `tick` gave up.
@@ -100,40 +112,58 @@ def validate(
     training = backbone.training
     backbone.eval()
     parts: list[Tensor] = []
+    kept: list[NDArray[np.int64]] = []
     done = 0
     try:
         order = np.split(np.arange(len(images)), range(batch_size, len(images), batch_size))
-        for _, pixels in images.store.batches(order):
-            with torch.inference_mode():
-                parts.append(embed(pixels))
-            done += len(pixels)
+        for wanted, (indices, pixels) in zip(order, images.store.batches(order), strict=True):
+            if len(indices):
+                with torch.inference_mode():
+                    parts.append(embed(pixels))
+                kept.append(indices)
+            done += len(wanted)
             if not tick(done):
                 return None
     finally:
         backbone.train(training)
+    if not parts:
+        raise DataError("No image could be read", f"all {len(images)} images of query and gallery are left out")
     embeddings = torch.cat(parts)
     if not bool(torch.isfinite(embeddings).all()):
         raise EmbeddingsNotFiniteError("the embeddings of the validation images are not finite")
-    return _averaged(
-        [
-            _ranked(split, embeddings[query.to(embeddings.device)], embeddings[gallery.to(embeddings.device)])
-            for split, (query, gallery) in zip(images.splits, images.places, strict=True)
-        ]
+    rows = torch.full((len(images),), -1)
+    rows[torch.from_numpy(np.concatenate(kept))] = torch.arange(len(embeddings))
+    results = [
+        _ranked(split, embeddings, rows[query], rows[gallery])
+        for split, (query, gallery) in zip(images.splits, images.places, strict=True)
+    ]
+    return _averaged(results, left_out=len(images) - len(embeddings))
+
+
+def _ranked(split: Split, embeddings: Tensor, query: Tensor, gallery: Tensor) -> Evaluation:
+    """Rank one split; `query` and `gallery` are rows of the embeddings, -1 for an image that is left out."""
+    asked, offered = query >= 0, gallery >= 0
+    labels = (
+        (split.query_ids, asked),
+        (split.gallery_ids, offered),
+        (split.query_cams, asked),
+        (split.gallery_cams, offered),
     )
-
-
-def _ranked(split: Split, query: Tensor, gallery: Tensor) -> Evaluation:
-    labels = (split.query_ids, split.gallery_ids, split.query_cams, split.gallery_cams)
-    result = evaluate(query, gallery, *(torch.from_numpy(part) for part in labels if part is not None))
-    if not result.queries:
-        raise DataError(
-            "No query has a match",
-            f"{split.name}: no identity is both in query and gallery (with cameras: seen by another camera)",
+    if asked.any() and offered.any():
+        result = evaluate(
+            embeddings[query[asked].to(embeddings.device)],
+            embeddings[gallery[offered].to(embeddings.device)],
+            *(torch.from_numpy(part)[kept] for part, kept in labels if part is not None),
         )
-    return result
+        if result.queries:
+            return result
+    problem = "no identity is both in query and gallery (with cameras: seen by another camera)"
+    if lost := int((~asked).sum() + (~offered).sum()):
+        problem += f"; {lost} of its {len(query) + len(gallery)} images are left out, as they could not be read"
+    raise DataError("No query has a match", f"{split.name}: {problem}")
 
 
-def _averaged(results: Sequence[Evaluation]) -> Retrieval:
+def _averaged(results: Sequence[Evaluation], left_out: int) -> Retrieval:
     """Means over the splits; the queries are summed."""
 
     def mean(value: Callable[[Evaluation], float]) -> float:
@@ -147,4 +177,5 @@ def _averaged(results: Sequence[Evaluation]) -> Retrieval:
         mINP=mean(lambda result: result.mINP),
         queries=sum(result.queries for result in results),
         queries_without_match=sum(result.queries_without_match for result in results),
+        left_out=left_out,
     )

@@ -153,6 +153,27 @@ def test_two_last_are_kept_and_a_damaged_one_is_named_and_passed_over(train, tin
     )
 
 
+@pytest.mark.parametrize("stem", ["../../x", "/nowhere/x", "a/b", "..", ".hidden", "", "x\n", "x" * 151, 3, None])
+def test_a_checkpoint_that_would_name_files_elsewhere_is_refused(train, tiny_profile, stem):
+    outcome = train(tiny_profile(epochs=2), stop_at("train", 2, 1))
+    last = outcome.checkpoints["LAST"]
+    content = torch.load(last, weights_only=True)
+    content["resume"]["stem"] = stem
+    torch.save(content, last)
+    before = sorted(path for path in outcome.folder.parents[1].rglob("*") if path.is_file())
+    finished, _, _ = resume(outcome.folder)
+    assert finished.reason == "failed" and str(last) in finished.message and "run's files" in finished.message
+    after = sorted(path for path in outcome.folder.parents[1].rglob("*") if path.is_file())
+    assert before == after, "nothing is written, not even beside the checkpoint before"
+
+
+def test_a_checkpoint_that_holds_no_run_is_refused(train, tiny_profile):
+    outcome = train(tiny_profile(epochs=1))
+    outcome.checkpoints["BEST"].replace(outcome.checkpoints["LAST"])
+    finished, _, _ = resume(outcome.folder, "train.epochs=2")
+    assert finished.reason == "failed" and str(outcome.checkpoints["LAST"]) in finished.message
+
+
 def test_a_live_run_cannot_be_resumed_beside_itself(train, tiny_profile):
     folder = train(tiny_profile(epochs=1)).folder
     before = (folder / "profile.toml").read_text()

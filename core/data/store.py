@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from core.data.images import read_image
+from core.data.unreadable import Unreadable, stop
+from core.errors import DataError
 
 BATCHES_AHEAD = 3
 SHARE_OF_FREE_MEMORY = 0.5  # what decoded images of a run may take; beyond it they are decoded anew each time
@@ -48,14 +50,22 @@ class ImageStore:
         size: height, width in pixels.
         pool: the threads that decode.
         budget: memory for keeping them; where it does not do, they are decoded anew each time.
+        unreadable: told of an image that cannot be read; unless it raises, the image is left out of its batch, and
+            tried again when it is wanted next.
     """
 
     def __init__(
-        self, paths: Sequence[Path], size: tuple[int, int], pool: ThreadPoolExecutor, budget: MemoryBudget
+        self,
+        paths: Sequence[Path],
+        size: tuple[int, int],
+        pool: ThreadPoolExecutor,
+        budget: MemoryBudget,
+        unreadable: Unreadable = stop,
     ) -> None:
         self._paths = paths
         self._size = size
         self._pool = pool
+        self._unreadable = unreadable
         self._keeps = budget.take(len(paths) * size[0] * size[1] * 3)
         # Pages of the array are taken as they are written, not now.
         self._pixels = np.empty((len(paths) if self._keeps else 0, *size, 3), np.uint8)
@@ -68,10 +78,11 @@ class ImageStore:
         """The batches of an order of indices, decoded a few ahead of the one in use.
 
         Yields:
-            The indices (B,) and the images: (B, height, width, 3) uint8 on the CPU, their own memory.
+            The indices (B,) and the images: (B, height, width, 3) uint8 on the CPU, their own memory. B may be 0, where
+            all images of a batch are left out.
 
         Raises:
-            DataError: an image cannot be read; it is named.
+            DataError: an image cannot be read, and `unreadable` raises it; it is named.
         """
         ahead: deque[tuple[NDArray[np.int64], dict[int, Future[NDArray[np.uint8]]]]] = deque()
         rest = iter(order)
@@ -87,20 +98,36 @@ class ImageStore:
                 if not ahead:
                     return
                 indices, futures = ahead.popleft()
-                yield indices, self._gather(indices, futures)
+                yield self._gather(indices, futures)
                 for index in futures:
                     on_the_way.pop(index, None)
         finally:
             for future in on_the_way.values():
                 future.cancel()
 
-    def _gather(self, indices: NDArray[np.int64], futures: dict[int, Future[NDArray[np.uint8]]]) -> torch.Tensor:
+    def _gather(
+        self, indices: NDArray[np.int64], futures: dict[int, Future[NDArray[np.uint8]]]
+    ) -> tuple[NDArray[np.int64], torch.Tensor]:
+        """The batch without the images that cannot be read."""
+        decoded: dict[int, NDArray[np.uint8]] = {}
+        lost: list[int] = []
+        for index, future in futures.items():
+            try:
+                decoded[index] = future.result()
+            except DataError as error:
+                self._unreadable(self._paths[index], error)
+                lost.append(index)
+        if lost:
+            indices = indices[~np.isin(indices, lost)]
         if self._keeps:
-            for index, future in futures.items():
-                self._pixels[index] = future.result()
+            for index, pixels in decoded.items():
+                self._pixels[index] = pixels
                 self._decoded[index] = True
-            return torch.from_numpy(self._pixels[indices])
-        return torch.from_numpy(np.stack([futures[int(index)].result() for index in indices]))
+            return indices, torch.from_numpy(self._pixels[indices])
+        batch = np.empty((len(indices), *self._size, 3), np.uint8)
+        for row, index in enumerate(indices.tolist()):
+            batch[row] = decoded[index]
+        return indices, torch.from_numpy(batch)
 
 
 def _free_memory() -> int:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import ReidError
-from core.naming import MAX_STEM, build_filename, make_run_folder, run_folder_name
+from core.naming import MAX_STEM, build_filename, is_stem, make_run_folder, run_folder_name
 from core.profile import Profile
 
 
@@ -69,6 +69,7 @@ def test_no_two_rates_have_one_name(lr: float) -> None:
 def test_any_model_gives_a_name_for_a_file(model: str, length: int) -> None:
     stem = build_filename(profile(model, dataset="d" * length, aspect="a" * 64, run={"name": "n" * length}))
     assert re.fullmatch(r"[A-Za-z0-9.+_-]+", stem)
+    assert is_stem(stem)
     assert len(stem) <= MAX_STEM and not stem.startswith((".", "-"))
     assert stem.endswith("_e12_lr1e-3_b32")
 

@@ -85,6 +85,27 @@ def test_an_image_that_cannot_be_read_is_named_when_its_batch_comes(paths, pool)
         next(batches)
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_image_that_may_be_left_out_is_told_each_time_and_tried_again(paths, pool, kept):
+    whole = {number: paths[number].read_bytes() for number in (3, 7)}
+    for number in whole:
+        paths[number].write_bytes(whole[number][:40])
+    told = []
+    budget = MemoryBudget(20 * 4 * 5 * 3 - (not kept))
+    store = ImageStore(paths, (4, 5), pool, budget, lambda path, error: told.append((path.name, error.message)))
+    batches = list(store.batches(ORDER))
+    assert [indices.tolist() for indices, _ in batches] == [[1], [], [1], [19, 0, 2], [5], [6], [8]]
+    for indices, images in batches:
+        assert images.shape == (len(indices), 4, 5, 3)
+        assert images[:, 0, 0].tolist() == [[n, 2 * n, 3 * n] for n in indices.tolist()]
+    assert {name for name, _ in told} == {"03.png", "07.png"} and all(name in message for name, message in told)
+    for number, content in whole.items():
+        paths[number].write_bytes(content)
+    told.clear()
+    assert [indices.tolist() for indices, _ in store.batches(ORDER)] == [batch.tolist() for batch in ORDER]
+    assert not told
+
+
 def test_stores_share_one_budget_that_is_no_more_than_the_free_memory(paths, pool, reads):
     budget = MemoryBudget(1300)
     first, second = (ImageStore(paths, (4, 5), pool, budget) for _ in range(2))
