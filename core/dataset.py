@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,40 @@ def read_dataset(profile: Profile) -> DataSet:
         split="held-out" if validation.on == "held-out" else "test",
         validated_on=validated_on,
     )
+
+
+def train_names(data: DataSet) -> list[str]:
+    """The training images by their paths in `train/`, in order."""
+    return [path.relative_to(data.root / "train").as_posix() for path in data.train.paths]
+
+
+def as_begun_with(data: DataSet, names: Sequence[str]) -> tuple[DataSet, str]:
+    """The training images that a run was begun with, in their order, whatever has come and gone since.
+
+    The order of batches is drawn by place, so that one file less would change every batch. Those that are gone stay in
+    their places, and are missed when they are wanted.
+
+    Args:
+        data: as it is found now.
+        names: what `train_names` gave when the run began.
+
+    Returns:
+        The data set, and what has changed, in words; empty: nothing.
+
+    Raises:
+        DataError: a name is none of an image in `train/`.
+    """
+    where = data.root / "train"
+    now = train_names(data)
+    if now == list(names):
+        return data, ""
+    identities = tuple(PurePosixPath(name).parts[0] for name in names)
+    if not set(identities) <= set(data.identity_names) or any(".." in PurePosixPath(name).parts for name in names):
+        raise DataError("The data have changed", f"{where} has other identities than the run was begun with")
+    train = Images(tuple(where / name for name in names), identities)
+    gone, new = len(set(names) - set(now)), len(set(now) - set(names))
+    words = f"{where}: since the run began, {gone} images have gone, and {new} have come, which are not trained on"
+    return replace(data, train=train, train_ids=identity_ids(train)), words
 
 
 def _split(name: str, query: Images, gallery: Images) -> Split:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from core.checkpoint import Checkpoint, restore_model
 from core.data.store import ImageStore, MemoryBudget
 from core.data.unreadable import Unreadable
-from core.dataset import read_dataset
+from core.dataset import as_begun_with, read_dataset
 from core.devices import choose_device, choose_precision, describe
 from core.errors import ReidError
 from core.events import RunStarted
@@ -59,6 +59,9 @@ class Parts:
                 "The data have changed",
                 f"{self.data.root} has other training identities than the run was begun with; set data.root",
             )
+        self.changed = ""  # in the data, since a resumed run began
+        if resume and (names := resume.extra["resume"].get("train_images")):
+            self.data, self.changed = as_begun_with(self.data, names)
         tell(f"building {profile.model.name}")
         model = restore_model(resume) if resume else build_model(profile.model, profile.data.image_size)
         if self.device.type != "cpu":

@@ -19,6 +19,7 @@ from core.checkpoint import Checkpoint
 from core.control import RunControl
 from core.data.store import decoding_threads
 from core.data.unreadable import LeaveOut, stop
+from core.dataset import train_names
 from core.errors import DataError
 from core.events import (
     Alert,
@@ -152,6 +153,8 @@ class Trainer:
         """The parts, where a resumed run was in them, and `RunStarted`."""
         unreadable = LeaveOut(self.alert) if self.profile.data.unreadable_images == "leave-out" else stop
         self.parts = Parts(self.profile, pool, self.resumed, self.tell_unless_stopped, unreadable)
+        if self.parts.changed:
+            self.alert("warning", "The data have changed", self.parts.changed)
         if self.resumed:
             self.restore(self.resumed.extra["resume"])
         if alone := single_image_identities(self.parts.data.train_ids.tolist()):
@@ -187,6 +190,7 @@ class Trainer:
             "sums": dict(vars(self.position.sums)),
             "seconds": self.position.seconds,
             "left_out": sorted(self.position.left_out),
+            "train_images": train_names(self.parts.data),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if self.parts.device.type == "cuda" else [],
         }

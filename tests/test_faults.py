@@ -72,11 +72,20 @@ class TestImages:
         assert str(bad) in outcome.finished.message
         assert 'data.unreadable_images = "leave-out"' in outcome.finished.message
         assert "FINAL" in outcome.checkpoints
-        if spoil is cut_short:  # one that is gone is not looked for by the process that comes after
-            assert resume(outcome.folder)[0].reason == "failed"
+        assert resume(outcome.folder)[0].reason == "failed"
         finished, state, _ = resume(outcome.folder, "data.unreadable_images=leave-out")
         assert (finished.reason, finished.epoch) == ("finished", 3)
-        assert [row.left_out for row in state.epochs] == ([0, 0, 1, 1] if spoil is cut_short else [0, 0, 0, 0])
+        assert [row.left_out for row in state.epochs] == [0, 0, 1, 1]
+
+    def test_one_that_comes_while_the_run_is_down_is_not_trained_on(self, train, tiny_profile, root):
+        profile = tiny_profile(epochs=2, data={"root": str(root)})
+        whole = train(profile)
+        cut = train(profile, stop_at("train", 1, 2))
+        shutil.copy(root / "train" / "t0" / "t0_c0_0.png", root / "train" / "t0" / "another.png")
+        finished, state, _ = resume(cut.folder)
+        assert finished.reason == "finished"
+        assert "0 images have gone, and 1 have come" in next(a.message for a in state.alerts if "changed" in a.title)
+        assert_equal(results(cut.folder), results(whole.folder))
 
     @pytest.mark.parametrize("spoil", [cut_short, delete])
     def test_left_out_they_are_named_once_and_counted_in_each_epoch(self, train, tiny_profile, root, spoil):
