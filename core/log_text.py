@@ -68,7 +68,8 @@ def log_text(event: Event) -> tuple[Level, str] | None:
         case LogLine():
             return event.level, event.text
         case RunFinished():
+            lacks = [f"not saved: {what}" for what in event.not_saved]
             if event.reason == "failed":  # an alert has said why
-                return "error", f"the run failed, with {event.epoch} epochs done"
-            return "info", event.message
+                return "error", "\n".join([f"the run failed, with {event.epoch} epochs done", *lacks])
+            return "warning" if lacks else "info", "\n".join([event.message, *lacks])
     return None

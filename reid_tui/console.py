@@ -62,6 +62,8 @@ def run_headless(start: Start, console: Console | None = None) -> int:
             console.print(Text(f"saved {path}"))
         if folder := (state.started.folder if state.started else finished.folder):
             console.print(Text(f"run   {folder}"))
+        for what in finished.not_saved:
+            console.print(Text(f"not saved: {what}", style=STYLES["error"]))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
