@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ import torch
 from core.atomic import atomic_write
 from core.checkpoint import Checkpoint
 from core.control import RunControl
+from core.emitter import Emitter
 from core.errors import ReidError
 from core.events import Alert, EpochMetrics, Event, Level, LogLine, Paused, RunFinished
 from core.naming import make_run_folder, run_folder_name
@@ -82,16 +82,17 @@ def _train(
     began = time.monotonic()
     history = [EpochMetrics(**row) for row in resume.extra["resume"]["history"]] if resume else []
     recorder = Recorder(folder, history)
-    emit = _both(recorder, listen)
+    emit = Emitter(recorder, listen)
     trainer = Trainer(profile, folder, emit, control, resume)
     with closing(recorder), _log_lines(emit):
         try:
-            return trainer.run()
+            finished = trainer.run()
         except Exception as error:  # noqa: BLE001 - the run's last word: every kind is told, none is dropped
-            return _failed(error, emit, began, trainer)
+            finished = _failed(error, emit, began, trainer)
         except BaseException as error:
             _failed(error, emit, began, trainer)
             raise
+    return emit.finished or finished
 
 
 def _save_profile(folder: Path, profile: Profile) -> None:
@@ -99,28 +100,6 @@ def _save_profile(folder: Path, profile: Profile) -> None:
         file.write(write_profile(profile).encode())
 
     atomic_write(folder / "profile.toml", write)
-
-
-def _both(record: Listener, listen: Listener) -> Listener:
-    """To the files and to the screen, one event at a time: warnings come from decoding threads as well.
-
-    Files that cannot be written (disk full) are told once, and training goes on.
-    """
-    told = False
-    lock = threading.RLock()
-
-    def emit(event: Event) -> None:
-        nonlocal told
-        with lock:
-            try:
-                record(event)
-            except OSError as error:
-                if not told:
-                    told = True
-                    listen(Alert(time.time(), "error", "The run folder cannot be written", str(error)))
-            listen(event)
-
-    return emit
 
 
 def _failed(error: BaseException, emit: Listener, began: float, trainer: Trainer | None = None) -> RunFinished:
@@ -132,7 +111,7 @@ def _failed(error: BaseException, emit: Listener, began: float, trainer: Trainer
     elif isinstance(error, KeyboardInterrupt):
         title, message = "Interrupted", "the run was ended at once"
     elif isinstance(error, OSError):
-        title, message = "A file cannot be written or read", str(error)
+        title, message = "A file cannot be written or read", _words(error)
     else:
         title, message = type(error).__name__, str(error) or "no message; the log has the traceback"
         for line in "".join(traceback.format_exception(error)).splitlines():
@@ -146,9 +125,15 @@ def _failed(error: BaseException, emit: Listener, began: float, trainer: Trainer
         seconds=time.monotonic() - began,
         checkpoints=tuple(str(path) for path in trainer.saver.saved.values()) if trainer else (),
         folder=str(trainer.folder) if trainer else "",
+        not_saved=trainer.saver.not_saved if trainer else (),
     )
     emit(finished)
     return finished
+
+
+def _words(error: OSError) -> str:
+    """The file, and what the system says of it."""
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
 
 
 class _ToEvents(logging.Handler):
