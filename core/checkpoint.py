@@ -66,7 +66,7 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    path: Path,
+    path: Path | BinaryIO,
     model: ReidModel,
     classifier: nn.Linear,
     identity_names: Sequence[str],
@@ -75,11 +75,12 @@ def save_checkpoint(
     metrics: Mapping[str, float],
     reason: str,
     extra: Mapping[str, Any] | None = None,
+    keep: Path | None = None,
 ) -> None:
     """Write a checkpoint, whole or not at all.
 
     Args:
-        path: the file; its folder must be there.
+        path: the file; its folder must be there. Or a buffer, which takes what the file would hold.
         model: on any device; it is not changed.
         classifier: Linear(embedding, identities), on any device.
         identity_names: by classifier output.
@@ -88,6 +89,7 @@ def save_checkpoint(
         metrics: by name.
         reason: why it is saved, for people ("best Rank-1", "stopped after epoch 7").
         extra: more entries of the dict, tensors and plain values in dicts and lists: optimizer state and the like.
+        keep: the name that an older file of the name `path` gets.
 
     Raises:
         OSError: the file cannot be written; an older one of that name is kept.
@@ -117,13 +119,17 @@ def save_checkpoint(
         "reason": str(reason),
     }
 
+    if not isinstance(path, Path):
+        torch.save(content, path)
+        return
+
     def write(file: BinaryIO) -> None:
         try:
             torch.save(content, file)
         except RuntimeError as error:  # torch's own, of a file that is shorter than what it wrote
             raise _disk_error(error, path) from error
 
-    atomic_write(path, write)
+    atomic_write(path, write, keep)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

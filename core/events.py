@@ -175,6 +175,7 @@ class RunFinished(Event):
     seconds: float
     checkpoints: tuple[str, ...] = field(default=())
     folder: str = ""  # the run folder, where there is one; a run may fail before it has begun
+    not_saved: tuple[str, ...] = ()  # what could not be written, and why: "BEST of epoch 5: No space left on device"
 
 
 _KINDS: dict[str, type[Event]] = {

@@ -33,7 +33,9 @@ def explain(error: BaseException, trainer: Trainer | None) -> Fault:
     if trainer and (memory := _memory_that_is_full(error)):
         return Fault(f"Out of {memory}", _smaller(trainer))
     if isinstance(error, OSError):
-        return Fault("A file cannot be written or read", str(error))
+        told = error.filename and error.strerror
+        words = f"{error.filename}: {error.strerror}" if told else str(error)
+        return Fault("A file cannot be written or read", words)
     return Fault(type(error).__name__, str(error) or "no message; the log has the traceback", unforeseen=True)
 
 

@@ -87,9 +87,10 @@ def _said(event: Event) -> tuple[Level, str] | None:
         case LogLine():
             return event.level, event.text
         case RunFinished():
+            lacks = [f"not saved: {what}" for what in event.not_saved]
             if event.reason == "failed":  # an alert has said why
-                return "error", f"the run failed, with {event.epoch} epochs done"
+                return "error", "\n".join([f"the run failed, with {event.epoch} epochs done", *lacks])
             if event.reason == "crashed":
                 return "error", event.message
-            return "info", event.message
+            return "warning" if lacks else "info", "\n".join([event.message, *lacks])
     return None

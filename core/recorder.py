@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-from collections.abc import Sequence
-from contextlib import suppress
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
 
-from core.atomic import atomic_write
-from core.events import EpochFinished, EpochMetrics, Event, Progress, to_json
+from core.atomic import atomic_write_bytes
+from core.events import Alert, EpochFinished, EpochMetrics, Event, Progress, to_json
+from core.line_file import LineFile
 from core.log_text import log_text
 
 PROGRESS_EVERY = 1.0  # seconds between two Progress events of a phase in the file; the screen gets more of them
 
 
 class Recorder:
-    """Appends each event to the files of record, flushed at once, so that a killed run has all but its last line.
+    """Appends each event to the files of record, at once, so that a killed run has all but its last line.
+
+    A file that cannot be written (disk full) ends nothing: its lines wait, and go in when they can.
 
     Args:
         folder: the run folder; it exists.
@@ -28,18 +30,20 @@ class Recorder:
             None: its rows stay as they are.
 
     Raises:
-        OSError: from the constructor and from each call, when a file cannot be written.
+        OSError: from the constructor alone: a file cannot be written to begin with.
     """
 
     def __init__(self, folder: Path, history: Sequence[EpochMetrics] | None = ()) -> None:
         if history is not None:
-            atomic_write(folder / "metrics.csv", lambda file: _write_rows(file, history))
-        self._events = (folder / "events.jsonl").open("a", encoding="utf-8")
-        if _is_torn(folder / "events.jsonl"):
-            self._events.write("\n")
-        self._log = (folder / "run.log").open("a", encoding="utf-8", errors="backslashreplace")
-        self._metrics = (folder / "metrics.csv").open("a", encoding="utf-8", newline="")
-        self._rows = csv.writer(self._metrics)
+            titles = [item.name for item in fields(EpochMetrics)]
+            atomic_write_bytes(folder / "metrics.csv", _rows([titles, *map(_row, history)]).encode())
+        with ExitStack() as opened:
+            self._events, self._log, self._metrics = self._files = [
+                opened.enter_context(closing(LineFile(folder / name)))
+                for name in ("events.jsonl", "run.log", "metrics.csv")
+            ]
+            opened.pop_all()
+        self._told = False
         self._last_progress = 0.0
 
     def __call__(self, event: Event) -> None:
@@ -48,40 +52,60 @@ class Recorder:
             if not whole and event.time - self._last_progress < PROGRESS_EVERY:
                 return
             self._last_progress = event.time
-        self._events.write(to_json(event) + "\n")
-        self._events.flush()
+        self._events.append(to_json(event) + "\n", minor=isinstance(event, Progress))
         if isinstance(event, EpochFinished):
-            self._rows.writerow(asdict(event.metrics).values())
-            self._metrics.flush()
+            self._metrics.append(_rows([_row(event.metrics)]))
         self._write_log(event)
+        self.flush()
 
     def _write_log(self, event: Event) -> None:
         if (logged := log_text(event)) is None:
             return
         level, text = logged
         stamp = datetime.fromtimestamp(event.time).isoformat(" ", "milliseconds")
-        self._log.writelines(f"{stamp} {level:<7} {line}\n" for line in text.splitlines())
-        self._log.flush()
+        if lines := text.splitlines():
+            self._log.append("".join(f"{stamp} {level:<7} {line}\n" for line in lines))
+
+    def flush(self) -> bool:
+        """Try again to write what waits; True if nothing is left."""
+        failing = [file for file in self._files if not file.flush()]
+        return not failing
+
+    def news(self) -> Alert | None:
+        """What the person should know since the last call: that files cannot be written, or that they can again."""
+        failing = [file for file in self._files if file.error]
+        if bool(failing) == self._told:
+            return None
+        self._told = bool(failing)
+        if failing:
+            way_out = "what belongs there is kept and written as soon as it can be; make room, or make it writable"
+            words = f"{failing[0].path}: {_strerror(failing[0])}; training goes on, {way_out}"
+            return Alert(time.time(), "error", "The run folder cannot be written", words)
+        lost = "; ".join(f"{file.path.name} lacks {file.lost} lines" for file in self._files if file.lost)
+        return Alert(time.time(), "info", "The run folder can be written again", lost or "nothing was lost")
+
+    @property
+    def not_saved(self) -> tuple[str, ...]:
+        """What the files lack, and why."""
+        waiting = [f"{file.path.name}: {_strerror(file)}" for file in self._files if file.error]
+        lost = [f"{file.path.name}: {file.lost} lines were too many to keep" for file in self._files if file.lost]
+        return (*waiting, *lost)
 
     def close(self) -> None:
-        """Close the files. What could not be written before, and was told then, cannot be written now either."""
-        for file in (self._events, self._log, self._metrics):
-            with suppress(OSError):
-                file.close()
+        """Close the files."""
+        for file in self._files:
+            file.close()
 
 
-def _write_rows(file: BinaryIO, history: Sequence[EpochMetrics]) -> None:
+def _strerror(file: LineFile) -> str:
+    return (file.error.strerror if file.error else "") or str(file.error)
+
+
+def _row(metrics: EpochMetrics) -> list[object]:
+    return list(asdict(metrics).values())
+
+
+def _rows(rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO(newline="")
-    rows = csv.writer(text)
-    rows.writerow([item.name for item in fields(EpochMetrics)])
-    rows.writerows(asdict(metrics).values() for metrics in history)
-    file.write(text.getvalue().encode())
-
-
-def _is_torn(path: Path) -> bool:
-    """Whether the last line has no end, because its writer was killed."""
-    with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
+    csv.writer(text).writerows(rows)
+    return text.getvalue()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from core.checkpoint import Checkpoint
 from core.control import RunControl
 from core.control_socket import ControlServer
+from core.emitter import Emitter
 from core.errors import ReidError
 from core.events import Alert, EpochMetrics, Event, Level, LogLine, Paused, RunFinished
 from core.faults import explain
@@ -83,7 +83,7 @@ def _train(
     history = [EpochMetrics(**row) for row in resume.extra["resume"]["history"]] if resume else []
     lost = bool(damaged) and resume is None
     recorder = Recorder(folder, None if lost else history)
-    emit = _both(recorder, listen)
+    emit = Emitter(recorder, listen)
     with closing(recorder), _log_lines(emit), _door(folder, control, emit):
         trainer: Trainer | None = None
         try:
@@ -92,12 +92,13 @@ def _train(
             if lost:
                 raise ReidError("The run cannot be resumed", "none of its checkpoints can be read")
             trainer = Trainer(profile, folder, emit, control, resume)
-            return trainer.run()
+            finished = trainer.run()
         except Exception as error:  # noqa: BLE001 - the run's last word: every kind is told, none is dropped
-            return _failed(error, emit, began, trainer)
+            finished = _failed(error, emit, began, trainer)
         except BaseException as error:
             _failed(error, emit, began, trainer)
             raise
+    return emit.finished or finished
 
 
 @contextmanager
@@ -116,28 +117,6 @@ def _door(folder: Path, control: RunControl, emit: Listener) -> Iterator[None]:
         yield
 
 
-def _both(record: Listener, listen: Listener) -> Listener:
-    """To the files and to the screen, one event at a time: warnings come from decoding threads as well.
-
-    Files that cannot be written (disk full) are told once, and training goes on.
-    """
-    told = False
-    lock = threading.RLock()
-
-    def emit(event: Event) -> None:
-        nonlocal told
-        with lock:
-            try:
-                record(event)
-            except OSError as error:
-                if not told:
-                    told = True
-                    listen(Alert(time.time(), "error", "The run folder cannot be written", str(error)))
-            listen(event)
-
-    return emit
-
-
 def _failed(error: BaseException, emit: Listener, began: float, trainer: Trainer | None = None) -> RunFinished:
     fault = explain(error, trainer)
     if fault.unforeseen:
@@ -152,6 +131,7 @@ def _failed(error: BaseException, emit: Listener, began: float, trainer: Trainer
         seconds=time.monotonic() - began,
         checkpoints=tuple(str(path) for path in trainer.saver.saved.values()) if trainer else (),
         folder=str(trainer.folder) if trainer else "",
+        not_saved=trainer.saver.not_saved if trainer else (),
     )
     emit(finished)
     return finished

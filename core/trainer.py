@@ -48,6 +48,7 @@ from core.step import NotFiniteError, Sums
 from core.validation import EmbeddingsNotFiniteError, Retrieval, validate
 
 DISPLAY_INTERVAL = 0.25  # seconds between two readings of the device for the screen
+FINAL_PAUSES = (1.0, 3.0, 6.0)  # seconds between attempts to save at the end what cannot be saved
 RATE_MEMORY = 3.0  # seconds over which the displayed speed is smoothed
 
 
@@ -126,6 +127,7 @@ class Trainer:
             seconds=time.monotonic() - started,
             checkpoints=tuple(str(path) for path in self.saver.saved.values()),
             folder=str(self.folder),
+            not_saved=self.saver.not_saved,
         )
         self.emit(finished)
         return finished
@@ -139,11 +141,11 @@ class Trainer:
         except (NotFiniteError, EmbeddingsNotFiniteError) as error:
             reason, message = "failed", self.explain_not_finite(error)
         except BaseException as error:
-            self.save("FINAL", f"failed: {error}")
+            self.save_final(f"failed: {error}")
             raise
         if reason == "stopped" and self.history:
             self.save("LAST", message)
-        if not self.save("FINAL", message):
+        if not self.save_final(message, last=reason != "failed"):
             reason, message = "failed", f"{message}; FINAL could not be saved"
         return reason, message
 
@@ -233,6 +235,7 @@ class Trainer:
             retrieval = self.validation(epoch)
             if retrieval is None:
                 return "stopped", f"{self.control.reason} while validating epoch {epoch}"
+        self.saver.save_best_again()
         self.finish_epoch(self.metrics(epoch, retrieval, time.monotonic() - began - self._held))
         self.position = Position()
         self.save("LAST", f"end of epoch {epoch}", routine=True)
@@ -375,6 +378,8 @@ class Trainer:
         if (after := self.control.stopping) and after != self._told_to_stop:
             self._told_to_stop = after
             self.emit(Stopping(time.time(), after, self.control.reason))
+        if self.saver.is_due():
+            self.save_again(f"in epoch {epoch}")
         if self.control.paused and not self.control.stopping_after_batch:
             self.emit(Paused(time.time(), paused=True))
             while self.control.paused and not self.control.stopping_after_batch:
@@ -408,7 +413,7 @@ class Trainer:
 
     # ---- checkpoints and words
 
-    def save(self, kind: CheckpointKind, reason: str, *, routine: bool = False) -> bool:
+    def save(self, kind: CheckpointKind, reason: str, *, routine: bool = False, again: bool = False) -> bool:
         """Save the last good weights; False if it could not be done, which has been told."""
         resume = None
         if kind == "LAST":
@@ -416,7 +421,30 @@ class Trainer:
             self.read_device()  # what a resumed run cannot ask the device for
             resume = self.resume_state()
         row = self.history[-1] if self.history else EpochMetrics(0)
-        return self.saver.save(kind, self.parts, row, reason, resume, routine=routine)
+        return self.saver.save(kind, self.parts, row, reason, resume, routine=routine, again=again)
+
+    def save_again(self, reason: str, *, last: bool = True) -> None:
+        """Try again what could not be saved: BEST as it was, LAST as it is by now."""
+        self.saver.save_best_again()
+        if last and self.saver.lacks("LAST"):
+            self.save("LAST", reason, again=True)
+
+    def save_final(self, reason: str, *, last: bool = False) -> bool:
+        """FINAL, and what could not be saved before: a few attempts, for somebody may be making room.
+
+        Args:
+            reason: why the run ends.
+            last: whether it ended where a LAST can be taken: between two batches, with finite numbers.
+        """
+        saved = self.save("FINAL", reason)
+        self.save_again(reason, last=last)
+        for pause in FINAL_PAUSES:
+            if saved and not self.saver.lacks("BEST") and not (last and self.saver.lacks("LAST")):
+                break
+            time.sleep(pause)
+            saved = saved or self.save("FINAL", reason, again=True)
+            self.save_again(reason, last=last)
+        return saved
 
     def explain_not_finite(self, error: NotFiniteError | EmbeddingsNotFiniteError) -> str:
         advice = "Try a lower train.lr, or run.precision = 'fp32'"

@@ -67,6 +67,8 @@ def run_headless(start: Start, console: Console | None = None, *, requeue_code: 
             console.print(Text(clean(f"saved {path}")))
         if folder := (state.started.folder if state.started else finished.folder):
             console.print(Text(clean(f"run   {folder}")))
+        for what in finished.not_saved:
+            console.print(Text(clean(f"not saved: {what}"), style=STYLES["error"]))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -177,6 +177,7 @@ def summary(state: RunState) -> list[str]:
         lines.append(f"files in {folder}")
     if finished is not None:
         lines += [f"  {Path(path).name}" for path in finished.checkpoints]
+        lines += [f"not saved: {what}" for what in finished.not_saved]
     return [clean(part) for line in lines for part in line.splitlines()]
 
 

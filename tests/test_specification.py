@@ -15,8 +15,9 @@ import open_clip
 import pytest
 import torch
 
+from core import atomic as atomic_module
+from core import checkpoint as checkpoint_module
 from core import parts as parts_module
-from core import saver as saver_module
 from core import trainer as trainer_module
 from core.events import (
     Alert,
@@ -196,18 +197,22 @@ class TestEnds:
                 raise OSError(errno.ENOSPC, "No space left on device", str(path))
             return real(path, *arguments, **options)
 
-        real = saver_module.save_checkpoint
-        monkeypatch.setattr(saver_module, "save_checkpoint", full)
+        real = atomic_module.atomic_write
+        for module in (atomic_module, checkpoint_module):
+            monkeypatch.setattr(module, "atomic_write", full)
+        monkeypatch.setattr(trainer_module, "FINAL_PAUSES", (0.0,))
         outcome = train(tiny_profile())
         assert outcome.finished.reason == "finished"
         assert set(outcome.checkpoints) == {"LAST", "FINAL"}
         assert any("BEST could not be saved" in alert.title for alert in outcome.of(Alert))
+        assert outcome.finished.not_saved == (f"BEST of epoch {outcome.state.best.epoch}: No space left on device",)
 
     def test_a_final_that_cannot_be_saved_is_a_failure(self, train, tiny_profile, monkeypatch):
         def full(path, *arguments, **options):
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-        monkeypatch.setattr(saver_module, "save_checkpoint", full)
+        monkeypatch.setattr(checkpoint_module, "atomic_write", full)
+        monkeypatch.setattr(trainer_module, "FINAL_PAUSES", (0.0,))
         outcome = train(tiny_profile())
         assert outcome.finished.reason == "failed"
         assert "FINAL could not be saved" in outcome.finished.message

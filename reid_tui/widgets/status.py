@@ -37,6 +37,8 @@ class StatusLine(Panel):
             message = clean((state.finished.message.splitlines() or [""])[0])
             if state.finished.reason in {"failed", "crashed"}:
                 return Content.styled(f"✘ {message}", "bold $error")
+            if lacks := [clean(what).partition(":")[0] for what in state.finished.not_saved]:  # the log tells why
+                return Content.styled(f"! {message} · not saved: {', '.join(lacks)}", "bold $warning")
             return Content.styled(f"{message} · q leaves, n starts another run", "bold")
         if self._wish:
             return Content.styled(self._wish, "bold $warning")

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import pytest
 
-from core.atomic import atomic_write
+from core.atomic import atomic_write, atomic_write_bytes
 
 
 def writing(content: bytes) -> Callable[[BinaryIO], None]:
@@ -90,6 +90,55 @@ def test_the_data_is_on_the_disk_before_the_rename(tmp_path: Path, monkeypatch: 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         atomic_write(tmp_path / "none" / "file.bin", writing(b"new"))
+
+
+def test_what_was_there_is_kept_under_another_name_once_the_new_one_is_whole(tmp_path: Path) -> None:
+    path, keep = tmp_path / "file.bin", tmp_path / "before.bin"
+    atomic_write_bytes(path, b"one", keep)
+    assert names(tmp_path) == ["file.bin"]
+    atomic_write_bytes(path, b"two", keep)
+    atomic_write_bytes(path, b"three", keep)
+    assert (path.read_bytes(), keep.read_bytes()) == (b"three", b"two")
+
+    def fail(_: BinaryIO) -> None:
+        raise OSError(28, "No space left")
+
+    with pytest.raises(OSError, match="No space left"):
+        atomic_write(path, fail, keep)
+    assert (path.read_bytes(), keep.read_bytes()) == (b"three", b"two")
+    assert sorted(names(tmp_path)) == ["before.bin", "file.bin"]
+
+
+@pytest.mark.parametrize("fails", [1, 2])
+def test_a_rename_that_fails_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: int) -> None:
+    path, keep = tmp_path / "file.bin", tmp_path / "before.bin"
+    path.write_bytes(b"old")
+    replace, renames = Path.replace, 0
+
+    def failing(source: Path, target: Path) -> Path:
+        nonlocal renames
+        renames += 1
+        if renames == fails:
+            raise OSError(5, "Input/output error")
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        atomic_write_bytes(path, b"new", keep)
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["file.bin"]
+
+
+def test_a_folder_that_cannot_be_written_any_more_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(30, "Read-only file system")
+
+    def fail(_: BinaryIO) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(OSError, match="Input/output error"):
+        atomic_write(tmp_path / "file.bin", fail)
 
 
 def test_writers_in_one_process_do_not_meet(tmp_path: Path) -> None:

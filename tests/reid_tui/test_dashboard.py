@@ -407,6 +407,21 @@ async def test_a_long_reason_is_wrapped_so_that_the_way_out_can_be_read(open_app
         assert summary(board(app).state)[-1] == f"files in {folder}"
 
 
+async def test_the_end_names_what_was_not_saved(open_app: OpenApp, profile: Profile) -> None:
+    why = "No space left on device"
+    lacks = (f"BEST of epoch 5: {why}", f"run.log: {why}")
+
+    def run(emit: Callable[[Event], None], control: RunControl) -> None:
+        emit(RunFinished(time.time(), "finished", "all epochs done", 9, 0.5, not_saved=lacks))
+
+    async with open_app(run, selected=profile, size=(120, 40)) as (app, pilot):
+        await ended(app, pilot)
+        text = screen_text(app)
+        assert "! all epochs done · not saved: BEST of epoch 5, run.log" in text
+        assert f"not saved: BEST of epoch 5: {why}" in text, "in the log pane, with the reason"
+        assert summary(board(app).state)[-2:] == [f"not saved: {what}" for what in lacks]
+
+
 async def test_the_validation_of_an_epoch_does_not_draw_the_run_back(open_app: OpenApp, profile: Profile) -> None:
     async with open_app(FakeRun(epochs=4, batches=2), selected=profile) as (app, pilot):
         await ended(app, pilot)
