@@ -158,7 +158,7 @@ def test_paths_about_as_long_as_the_kernel_takes(tmp_path: Path, length: int) ->
 def test_a_path_of_300_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / ("a" * 100) / ("b" * 100) / ("é" * 100)
     folder.mkdir(parents=True)
-    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", str(folder))  # as TMPDIR would
     before = set(Path("/tmp").glob("reid-*"))
     control = RunControl()
     with ControlServer(folder, control):

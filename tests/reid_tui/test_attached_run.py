@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -240,6 +241,7 @@ def test_a_folder_that_cannot_be_read_is_told_once_and_tried_again(folder: Path,
     screen = Screen(folder)
     wait_until(lambda: screen.of(Alert))
     assert not screen.run.alive
+    time.sleep(0.1)  # some more looks
     (folder / "events.jsonl").rmdir()
     (folder / "aside").rename(folder / "events.jsonl")
     wait_until(lambda: screen.of(RunStarted))
