@@ -155,12 +155,13 @@ def ask(folder: Path, **request: str) -> None:
             peer.settimeout(PATIENCE)
             with _short(path) as address:
                 peer.connect(address)
-            peer.sendall(json.dumps(request).encode() + b"\n")
+            with contextlib.suppress(BrokenPipeError):  # who refuses us answers before we have asked
+                peer.sendall(json.dumps(request).encode() + b"\n")
             with peer.makefile("rb") as answer:
                 reply = json.loads(answer.readline(LONGEST_REQUEST) or b"{}")
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise ReidError("The run cannot be asked", f"no process of this machine trains in {folder}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ReidError("The run cannot be asked", f"{path}: {error or 'no answer'}") from error
     if not (isinstance(reply, dict) and reply.get("ok") is True):
         why = reply.get("error") if isinstance(reply, dict) else None

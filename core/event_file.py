@@ -28,12 +28,17 @@ class EventFile:
         Raises:
             OSError: the file is there and cannot be read.
         """
+        events: list[Event] = []
         try:
             with self._path.open("rb") as file:
                 file.seek(self._position)
-                data = file.read(_CHUNK)
+                while not events and (data := file.read(_CHUNK)):  # a megabyte may be damaged from end to end
+                    events = self._events(data)
         except FileNotFoundError:
-            return []
+            pass
+        return events
+
+    def _events(self, data: bytes) -> list[Event]:
         self._position += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
         events: list[Event] = []

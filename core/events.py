@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 NAN = math.nan
 Phase = Literal["prepare", "train", "validate"]
@@ -194,6 +194,10 @@ _KINDS: dict[str, type[Event]] = {
     )
 }
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+_TYPES: dict[str, type | tuple[type, ...]] = {"float": (float, int), "int": int, "str": str, "bool": bool}
+_WORDS: dict[str, tuple[str, ...]] = {
+    name: get_args(globals()[name]) for name in ("Phase", "Level", "CheckpointKind", "EndReason", "StopAfter")
+}
 
 
 def _plain(value: Any) -> Any:
@@ -221,8 +225,15 @@ def _build(kind: type[Any], values: dict[str, Any]) -> Any:
             value = _build(EpochMetrics, value)
         elif isinstance(value, list):
             value = tuple(value)
+        if not _fits(str(item.type), value):
+            raise TypeError(f"{item.name} is {value!r}")
         known[item.name] = value
     return kind(**known)
+
+
+def _fits(kind: str, value: Any) -> bool:
+    """Whether a damaged line has left a value that can be shown: whoever reads it relies on its type."""
+    return isinstance(value, _TYPES.get(kind, object)) and (kind not in _WORDS or value in _WORDS[kind])
 
 
 def from_json(line: str) -> Event:
@@ -234,6 +245,6 @@ def from_json(line: str) -> Event:
     try:
         values = json.loads(line)
         event: Event = _build(_KINDS[values["event"]], values)
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"not an event: {line[:80]!r}") from error
     return event

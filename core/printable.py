@@ -11,7 +11,7 @@ _ESCAPES = re.compile(
     r"|\x1b[ -/]*[0-~]?"  # the rest
 )
 # Marks that turn the writing direction round would move the text of other columns.
-_INVISIBLE = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0xFEFF])
+_INVISIBLE = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x061C, 0x200E, 0x200F, 0xFEFF])
 _PICTURES = {code: chr(0x2400 + code) for code in range(32)} | {127: "␡", 9: "    ", 0x2028: "␤", 0x2029: "␤"}
 _CONTROLS = _INVISIBLE | _PICTURES | dict.fromkeys(range(0x80, 0xA0), "�") | dict.fromkeys(range(0xD800, 0xE000), "�")
 

@@ -32,13 +32,21 @@ def list_runs(runs: Path | None = None) -> list[RunSummary]:
 def run_folders(runs: Path | None = None) -> list[Path]:
     """Folders of `list_runs`, in no order."""
     near = [path.parent for path in (runs or Path("runs")).glob("*/profile.toml")]
-    far = [] if runs else [folder for folder in remembered() if (folder / "profile.toml").is_file()]
+    far = [] if runs else remembered()
     return list(dict.fromkeys(folder.resolve() for folder in (*near, *far) if _has_run(folder)))
 
 
 def _has_run(folder: Path) -> bool:
     """A folder of profiles is none of runs: a run has a lock, and said something unless it has just begun."""
-    return (folder / LOCK).exists() or (folder / "events.jsonl").exists()
+    return _is_there(folder / "profile.toml") and (_is_there(folder / LOCK) or _is_there(folder / "events.jsonl"))
+
+
+def _is_there(path: Path) -> bool:
+    """What may not be looked at is not there, nor is what no file system could have."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def find_run(name: str | None, runs: Path | None = None, *, live_first: bool = False) -> Path:
@@ -54,7 +62,7 @@ def find_run(name: str | None, runs: Path | None = None, *, live_first: bool = F
         ReidError: there is none, or the name could be several.
     """
     if name:
-        if (path := expand(name)).is_dir() and (path / "profile.toml").is_file():
+        if _is_there((path := expand(name)) / "profile.toml"):
             return path.resolve()
         folders = run_folders(runs)
         found = [folder for folder in folders if folder.name == name] or [f for f in folders if name in f.name]
@@ -83,10 +91,11 @@ def remember(folder: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     known = _read_list(path)
     if len(known) > _REMEMBERED:
-        kept = [line for line in known if Path(line).is_dir()][-_REMEMBERED // 2 :]
+        kept = [line for line in known if _is_there(Path(line))][-_REMEMBERED // 2 :]
         atomic_write(path, lambda file: file.write("".join(json.dumps(line) + "\n" for line in kept).encode()))
+    torn = path.exists() and not path.read_bytes().endswith(b"\n")  # the disk was full
     with path.open("a", encoding="utf-8") as file:  # a short line: appended whole, whoever else appends
-        file.write(json.dumps(str(folder)) + "\n")
+        file.write("\n" * torn + json.dumps(str(folder)) + "\n")
 
 
 def remembered() -> Iterable[Path]:
@@ -101,7 +110,7 @@ def _read_list(path: Path) -> list[str]:
         return []
     folders = []
     for line in lines:
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             if isinstance(folder := json.loads(line), str) and "\0" not in folder:
                 folders.append(folder)
     return folders

@@ -102,7 +102,7 @@ def _end_standing(end: Event | None) -> Standing:
 def _profile(folder: Path) -> dict[str, Any]:
     try:
         return tomllib.loads((folder / "profile.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # tomllib follows nesting as deep as it goes
         return {}
 
 
@@ -129,7 +129,7 @@ def _last_events(path: Path) -> list[Event]:
 def _metrics(path: Path) -> list[dict[str, float]]:
     """The rows of `metrics.csv` that are whole: epoch, Rank-1 and mAP."""
     rows = []
-    with suppress(OSError), path.open(encoding="utf-8", errors="replace", newline="") as file:
+    with suppress(OSError, csv.Error), path.open(encoding="utf-8", errors="replace", newline="") as file:
         for row in csv.DictReader(line.replace("\0", "") for line in file):
             with suppress(KeyError, TypeError, ValueError):
                 rows.append({name: float(row[name]) for name in ("epoch", "rank1", "mAP")})

@@ -5,7 +5,6 @@ Any number of screens may follow a run. None of them holds anything that the run
 
 from __future__ import annotations
 
-import math
 import queue
 import subprocess
 import threading
@@ -17,7 +16,7 @@ from core.control import RunControl
 from core.control_socket import ask
 from core.errors import ReidError
 from core.event_file import EventFile
-from core.events import Alert, EpochFinished, Event, Paused, RunFinished, RunStarted, Stopping
+from core.events import NAN, Alert, EpochFinished, Event, Paused, RunFinished, RunStarted, Stopping
 from core.run_lock import is_live
 from reid_tui.event_queue import EventQueue
 
@@ -89,7 +88,7 @@ class AttachedRun:
         self, folder: Path, on_events: Callable[[], None], process: subprocess.Popen[bytes] | None = None
     ) -> None:
         self.folder = folder
-        self._wishes: queue.Queue[dict[str, str]] = queue.Queue()
+        self._wishes: queue.Queue[dict[str, str] | None] = queue.Queue()  # None: no more of them
         self._remote = RemoteControl(self._wishes.put)
         self.control: RunControl = self._remote
         self._queue = EventQueue(on_events)
@@ -97,15 +96,18 @@ class AttachedRun:
         self._events = EventFile(folder / "events.jsonl")
         self._alive = True
         self._built = False
-        self._finished: RunFinished | None = None
         self._epoch = 0
-        self._began = math.nan
+        self._finished: RunFinished | None = None
         self._read_error = ""
         # A daemon: nothing is lost with it.
         self._thread = threading.Thread(target=self._follow, name="attached-run", daemon=True)
 
     def begin(self) -> None:
         self._thread.start()
+
+    def leave(self) -> None:
+        """Wishes so far are passed on still; then the thread ends. What is known of the run stays as it is."""
+        self._wishes.put(None)
 
     @property
     def alive(self) -> bool:
@@ -138,6 +140,8 @@ class AttachedRun:
                 wish = self._wishes.get(timeout=FOLLOW_SECONDS)
             except queue.Empty:
                 continue
+            if wish is None:
+                return
             self._pass_on(wish)
 
     def _look(self) -> None:
@@ -154,7 +158,7 @@ class AttachedRun:
     def _hear(self, event: Event) -> None:
         self._remote.hear(event)
         if isinstance(event, RunStarted):
-            self._built, self._finished, self._began = True, None, event.time
+            self._built, self._finished = True, None
         elif isinstance(event, EpochFinished):
             self._epoch = event.metrics.epoch
         elif isinstance(event, RunFinished):
@@ -167,7 +171,7 @@ class AttachedRun:
         except OSError:
             when = time.time()
         message = f"its process is gone without a last word; `reid-tui resume {self.folder.name}` goes on with it"
-        return RunFinished(when, "crashed", message, self._epoch, when - self._began, folder=str(self.folder))
+        return RunFinished(when, "crashed", message, self._epoch, NAN, folder=str(self.folder))
 
     def _pass_on(self, wish: dict[str, str]) -> None:
         try:

@@ -50,6 +50,9 @@ class Run(Protocol):
     def begin(self) -> None:
         """Start it, or begin to listen to it."""
 
+    def leave(self) -> None:
+        """The screen is gone: a run of this process goes on as it is, one in another is followed no more."""
+
     def take(self) -> list[Event]:
         """What it has said since the last call."""
 

@@ -46,6 +46,9 @@ class LiveRun:
         self._began = self._now()
         self._thread.start()
 
+    def leave(self) -> None:
+        """Nothing changes: whoever closes the screen sees the thread to its end."""
+
     @property
     def alive(self) -> bool:
         """Whether the thread is at work, be it only with closing its files."""

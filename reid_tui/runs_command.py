@@ -95,7 +95,7 @@ def _runs(options: argparse.Namespace) -> int:
     runs = list_runs(options.runs)
     if options.json:
         for run in runs:
-            sys.stdout.write(json.dumps(_plain(run)) + "\n")
+            sys.stdout.write(json.dumps(_plain({"name": run.name, **asdict(run)})) + "\n")
     elif not runs:
         _say("there is no run yet; begin one with `reid-tui launch`")
     else:
@@ -104,12 +104,18 @@ def _runs(options: argparse.Namespace) -> int:
     return 0
 
 
-def _plain(run: RunSummary) -> dict[str, object]:
-    """JSON has no NaN: what is not known is null."""
-    values = {"name": run.name, **asdict(run), "folder": str(run.folder)}
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values.items()
-    }
+def _plain(value: object) -> object:
+    """As JSON has it: no NaN, so what is not known is null, and no dates or paths, so these are strings."""
+    match value:
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+        case float():
+            return value if math.isfinite(value) else None
+        case None | str() | int():
+            return value
+    return str(value)
 
 
 def run_lines(runs: list[RunSummary], now: float) -> Iterator[str]:

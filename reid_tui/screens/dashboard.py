@@ -102,6 +102,9 @@ class DashboardScreen(Screen[None]):
         self._show()
         self.live.begin()
 
+    def on_unmount(self) -> None:
+        self.live.leave()
+
     # Events -----------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
@@ -137,10 +140,16 @@ class DashboardScreen(Screen[None]):
                 self._say_for_a_while(f"✔ saved {clean(Path(event.path).name)}")
             elif isinstance(event, Paused):
                 self._wishes.pop("pause", None)
+            elif isinstance(event, Alert) and event.level == "error":
+                self._wishes.pop("checkpoint", None)  # it could not be saved, or not be asked for
             elif isinstance(event, RunStarted):
                 # Everything is imported and built. Unfrozen, it would be walked by every full collection of the
                 # garbage collector, which stops the screen for a quarter of a second.
                 gc.freeze()
+        if self.live.control.stopping is None:  # a wish that has not reached another process is over
+            self._wishes.pop("stop", None)
+        if self.live.control.paused == self.state.paused:
+            self._wishes.pop("pause", None)
         for alert in self.state.alerts[alerts:][-3:]:
             # A warning is in the status line, its count beside it; a toast would cover the panels for it.
             if alert.level == "error":

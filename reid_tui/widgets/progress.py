@@ -48,15 +48,19 @@ class ProgressPanel(Panel):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__("Progress", id=id)
+        self._title = "Progress"
         self._state = RunState()
 
     def show(self, state: RunState) -> None:
         self._state = state
         finished = state.finished
         self.set_class(finished is not None, "ended")
-        self.set_class(finished is not None and finished.reason == "failed", "failed")
+        self.set_class(finished is not None and finished.reason in {"failed", "crashed"}, "failed")
+        title = "Progress"  # again, of a run that somebody has resumed
         if finished is not None:
             title = f"{_TITLES[finished.reason]} after {plural(finished.epoch, 'epoch')}, {duration(finished.seconds)}"
+        if title != self._title:
+            self._title = title
             self.border_title = Content(title)
         self.redraw()
 

@@ -63,6 +63,28 @@ def test_a_line_that_is_no_event_is_refused(line):
         from_json(line)
 
 
+@pytest.mark.parametrize(
+    ("event", "was", "became"),
+    [
+        (events.Paused(1.5, True), "1.5", "null"),
+        (events.Paused(1.5, True), "1.5", '"never"'),
+        (events.Paused(1.5, True), "true", "[]"),
+        (events.Progress(1.5, "train", 7, 8, 9), '"train"', '"tra1n"'),
+        (events.Progress(1.5, "train", 7, 8, 9), "7", '"7"'),
+        (EpochFinished(1.5, EpochMetrics(7, rank1=0.5)), "0.5", "{}"),
+        (EpochFinished(1.5, EpochMetrics(7, rank1=0.5)), "7", "null"),
+        (events.RunFinished(1.5, "stopped", "word", 7, 8.0), '"stopped"', '["stopped"]'),
+        (events.LogLine(1.5, "info", "word"), '"word"', "{" * 9000),
+        (events.LogLine(1.5, "info", "word"), '"word"', "[" * 9000),
+    ],
+)
+def test_a_line_whose_damage_left_other_types_is_refused(event, was, became):
+    line = to_json(event)
+    assert line.count(was) == 1
+    with pytest.raises(ValueError, match="not an event"):
+        from_json(line.replace(was, became))
+
+
 def test_fields_from_the_future_are_passed_over():
     line = to_json(events.Paused(1.0, True)).replace('"time"', '"colour": "red", "time"')
     assert from_json(line) == events.Paused(1.0, True)

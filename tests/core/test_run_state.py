@@ -33,7 +33,7 @@ def test_every_event_finds_its_place():
     assert [text for _, _, text in state.log][-4:] == [
         'title: words with "quotes"',
         "and lines",
-        "\x1b[31mred é😀",
+        "red é😀",
         "stopped by the user",
     ]
 

@@ -1,4 +1,4 @@
-"""Text that others write to the terminal: cut into lines, made harmless, bounded; and the terminal's own checks."""
+"""Text that others write to the terminal: cut into lines, bounded; and the terminal's own checks."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from core.printable import clean
 from reid_tui.output import LONGEST_LINE, OutputLines
 from reid_tui.terminal import TerminalFile, can_show_app
 from reid_tui.text import duration, number, percent, short_path, speed
@@ -33,17 +30,6 @@ def test_a_flood_is_bounded_and_said_to_be() -> None:
 
 def test_a_line_without_end_is_cut() -> None:
     assert OutputLines().feed("x" * (LONGEST_LINE + 5), 0) == ["x" * LONGEST_LINE]
-
-
-@given(st.text())
-def test_clean_text_has_nothing_that_moves_the_cursor(text: str) -> None:
-    cleaned = clean(text)
-    assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in cleaned)
-    cleaned.encode()
-
-
-def test_clean_takes_escapes_out_and_shows_control_characters() -> None:
-    assert clean("\x1b[1;31mred\x1b[0m \x1b]0;title\x07end\x07\tx") == "red end␇    x"
 
 
 def test_figures_are_short_and_unknown_ones_a_dash() -> None:
