@@ -84,12 +84,12 @@ def test_a_detached_run_is_watched_left_and_told_things(place: Path, detached: P
         for terminal in (one, two):  # each is read on, for a screen that nobody reads takes no keys
             terminal.until(lambda terminal=terminal: "❚❚ paused" in terminal.text)
         assert json.loads(reid_tui(place, "runs", "--json").stdout)["standing"] == "paused"
-        assert reid_tui(place, "continue", detached.name).returncode == 0
-        for terminal in (one, two):
-            terminal.until(lambda terminal=terminal: "❚❚ paused" not in terminal.text)
         two.press("c")
         for terminal in (two, one):
             terminal.until(lambda terminal=terminal: "LAST.pth (asked for" in terminal.text)
+        assert reid_tui(place, "continue", detached.name).returncode == 0
+        for terminal in (one, two):
+            terminal.until(lambda terminal=terminal: "❚❚ paused" not in terminal.text)
         one.press("d")
         assert one.wait() == 0
         assert one.restored
