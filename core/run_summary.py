@@ -77,7 +77,7 @@ def summarize(folder: Path) -> RunSummary:
         best_rank1=best["rank1"] if best else NAN,
         best_map=best["mAP"] if best else NAN,
         best_epoch=int(best["epoch"]) if best else 0,
-        began=_modified(folder / "profile.toml"),
+        began=_first_time(folder),
         changed=events[-1].time if events else _modified(folder / "profile.toml"),
         message=end.message if isinstance(end, RunFinished) and not live else "",
         profile=profile,
@@ -134,6 +134,15 @@ def _metrics(path: Path) -> list[dict[str, float]]:
             with suppress(KeyError, TypeError, ValueError):
                 rows.append({name: float(row[name]) for name in ("epoch", "rank1", "mAP")})
     return [row for row in rows if math.isfinite(row["epoch"])]
+
+
+def _first_time(folder: Path) -> float:
+    """When the run said its first word; before that, when its profile was written."""
+    try:
+        with (folder / "events.jsonl").open("rb") as file:
+            return from_json(file.readline(_TAIL).decode(errors="replace")).time
+    except (OSError, ValueError):
+        return _modified(folder / "profile.toml")
 
 
 def _modified(path: Path) -> float:
