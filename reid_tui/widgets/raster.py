@@ -1,4 +1,4 @@
-"""Curves as braille cells: a cell is two dots wide and four high. Pure functions on arrays.
+"""Curves as dots. Pure functions on arrays; `canvas.py` makes characters of the dots.
 
 A dot column shows the whole range between the smallest and the largest of its points, so that a single spike among
 100,000 points is seen; the cost does not grow with the height and hardly with the number of points.
@@ -11,10 +11,6 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Dots = npt.NDArray[np.bool_]
-
-BLANK = 0x2800
-# Bit of each dot of a cell, by its row and column.
-_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint8)
 
 
 def position(values: Floats, low: float, high: float, steps: int) -> npt.NDArray[np.int64]:
@@ -30,7 +26,32 @@ def position(values: Floats, low: float, high: float, steps: int) -> npt.NDArray
     return np.clip(np.rint(share * (steps - 1)), 0, steps - 1).astype(np.int64)
 
 
-def columns(x: Floats, y: Floats, x_low: float, x_high: float, width: int) -> tuple[Floats, Floats]:
+def around(x: Floats, low: float, high: float) -> slice:
+    """The points between two places, with the neighbours outside to which their line goes on."""
+    start, stop = int(np.searchsorted(x, low, side="left")), int(np.searchsorted(x, high, side="right"))
+    return slice(max(start - 1, 0), min(stop + 1, len(x)))
+
+
+def cut(x: Floats, y: Floats, low: float, high: float) -> tuple[Floats, Floats]:
+    """The points between two places, and where the line to the next point outside crosses them."""
+    start, stop = int(np.searchsorted(x, low, side="left")), int(np.searchsorted(x, high, side="right"))
+    first, last = _crossing(x, y, start, low), _crossing(x, y, stop, high)
+    places = np.concatenate([first[:1], x[start:stop], last[:1]])
+    return places, np.concatenate([first[1:], y[start:stop], last[1:]])
+
+
+def _crossing(x: Floats, y: Floats, after: int, place: float) -> Floats:
+    """(x, y) on the line from the point before `after` to that one; empty where there is none, or a point there."""
+    if not 0 < after < len(x) or place in (x[after - 1], x[after]):
+        return np.empty(0)
+    share = (place - x[after - 1]) / (x[after] - x[after - 1])
+    with np.errstate(invalid="ignore"):  # infinite ones break the line
+        return np.array([place, y[after - 1] * (1 - share) + y[after] * share])
+
+
+def columns(
+    x: Floats, y: Floats, x_low: float, x_high: float, width: int, dash: tuple[int, int] | None = None
+) -> tuple[Floats, Floats]:
     """Smallest and largest value of each of `width` dot columns, NaN where there is nothing to draw.
 
     Points that follow each other are joined by a straight line; a NaN among the points breaks it.
@@ -38,6 +59,7 @@ def columns(x: Floats, y: Floats, x_low: float, x_high: float, width: int) -> tu
     Args:
         x: (n,) ascending.
         y: (n,) NaN or infinite where there is no value.
+        dash: dot columns that are drawn, and that are not, of a line between two points; points are always drawn.
     """
     low, high = np.full(width, np.nan), np.full(width, np.nan)
     real = np.flatnonzero(np.isfinite(y) & np.isfinite(x))
@@ -45,8 +67,9 @@ def columns(x: Floats, y: Floats, x_low: float, x_high: float, width: int) -> tu
         return low, high
     values = y[real]
     column = position(x[real], x_low, x_high, width)
-    np.fmin.at(low, column, values)
-    np.fmax.at(high, column, values)
+    first = np.flatnonzero(np.diff(column, prepend=-1))  # columns ascend, as x does
+    low[column[first]] = np.minimum.reduceat(values, first)
+    high[column[first]] = np.maximum.reduceat(values, first)
 
     # linked[c]: a line goes on from column c to c + 1.
     joined = np.diff(real) == 1
@@ -65,6 +88,9 @@ def columns(x: Floats, y: Floats, x_low: float, x_high: float, width: int) -> tu
     up = np.where(climbs, high[:-1] / 2 + low[1:] / 2, np.nan)
     low[:-1], high[1:] = np.fmin(low[:-1], down), np.fmax(high[1:], down)
     high[:-1], low[1:] = np.fmax(high[:-1], up), np.fmin(low[1:], up)
+    if dash is not None:
+        gaps = between[between % sum(dash) >= dash[0]]
+        low[gaps] = high[gaps] = np.nan
     return low, high
 
 
@@ -75,10 +101,3 @@ def dots(low: Floats, high: Floats, y_low: float, y_high: float, height: int) ->
     top = height - 1 - position(np.nan_to_num(high), y_low, y_high, height)
     rows = np.arange(height)[:, None]
     return there & (rows >= top) & (rows <= bottom)
-
-
-def cells(drawn: Dots) -> npt.NDArray[np.uint8]:
-    """(height / 4, width / 2) of braille patterns, 0 where a cell is empty; `chr(BLANK + pattern)` is its character."""
-    height, width = drawn.shape
-    blocks = drawn.reshape(height // 4, 4, width // 2, 2)
-    return np.asarray((blocks * _BITS[None, :, None, :]).sum(axis=(1, 3)), dtype=np.uint8)
