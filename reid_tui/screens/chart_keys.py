@@ -81,6 +81,8 @@ class ChartKeys(DOMNode):
         self.set_class(not self.chart_is_full, FULL)
         self.select_chart(self.charts_selected)
         self.charts_placed()
+        if self.chart_is_full:
+            self.chart.focus()  # what had the focus may be hidden now
 
     def action_chart_back(self) -> None:
         """From the full screen, or else the cursor away."""

@@ -195,7 +195,7 @@ class DashboardScreen(RunCharts, Screen[None]):
         log, body = self.query_one(LogPane), self.query_one("#body")
         changed = log.display != shown
         log.display = shown
-        body.display = tall or not shown
+        body.display = full or tall or not shown
         if changed and shown:
             # Its width is known after the layout only.
             self.call_after_refresh(partial(log.show, self.state))

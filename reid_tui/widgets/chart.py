@@ -183,10 +183,13 @@ class Chart(Widget, can_focus=True):
         if further:
             self._point_at(min(further) if cells > 0 else max(further))
 
-    def _point_at(self, x: float) -> None:
+    def _nearest(self, x: float) -> float:
+        """The x of the nearest point with a value in any series; NaN where there is none."""
         places = [place for points in self._points if not math.isnan(place := points.nearest(x))]
-        if places:
-            nearest = min(places, key=lambda place: abs(place - x))
+        return min(places, key=lambda place: abs(place - x), default=math.nan)
+
+    def _point_at(self, x: float) -> None:
+        if not math.isnan(nearest := self._nearest(x)):
             if self._view is not None:
                 self._view = showing(self.view, nearest, *self.extent)
             self.set_cursor(nearest)
@@ -291,7 +294,11 @@ class Chart(Widget, can_focus=True):
             value = points.value_at(math.inf if self._cursor is None else self._cursor, smooth)
             colour, marker, _ = self._looks(index)
             entries.append(Entry(marker, colour, each.name, each.short, value, smoothed=smooth is not None))
-        where = "" if self._cursor is None else place_text(self._cursor, self._axis, self.view.width, named=True)
+        where = ""
+        if self._cursor is not None:
+            # Where this chart has a value: that of an epoch is not that of a step in the middle of it.
+            read = self._nearest(self._cursor)
+            where = "" if math.isnan(read) else place_text(read, self._axis, self.view.width, named=True)
         self.border_subtitle = legend(entries, self.size.width - 2, self._unit, where)
 
     def _looks(self, index: int) -> tuple[str, str, tuple[int, int]]:

@@ -37,20 +37,28 @@ def place_text(x: float, axis: XAxis, extent: float, *, named: bool = False) -> 
 
 
 def legend(entries: Sequence[Entry], width: int, unit: str = "", where: str = "") -> Content:
-    """Marker, name and value of each curve, after `where` they are read; short names where it is narrow."""
+    """Marker, name and value of each curve, after `where` they are read; short names, or none, where it is narrow."""
     values = [
         ("~" if entry.smoothed else "")
         + (f"{100 * entry.value:.1f}" if unit == "%" and math.isfinite(entry.value) else number(entry.value))
         for entry in entries
     ]
-    names, shorts, none = [e.name for e in entries], [e.short for e in entries], [""] * len(entries)
-    head = [Content.styled(where, "bold")] if where else []
-    for labels, gap in ((names, "   "), (names, "  "), (shorts, "  "), (shorts, " "), (none, " ")):
-        parts = [
-            Content.assemble((f"{entry.marker} ", entry.colour), label, " " if label else "", (value, "bold"))
-            for entry, label, value in zip(entries, labels, values, strict=True)
-        ]
-        line = Content(gap).join([*head, *parts])
+    names = [f" {entry.name} " for entry in entries]
+    shorts = [f" {entry.short} " for entry in entries]
+    nothing = [""] * len(entries)
+    bare = where.rpartition(" ")[2]
+    ways = (
+        (where, names, "   "),
+        (where, names, "  "),
+        (where, shorts, "  "),
+        (bare, shorts, " "),
+        (bare, nothing, " "),
+    )
+    for place, labels, gap in ways:
+        parts = [Content.styled(place, "bold")] if place else []
+        for entry, label, value in zip(entries, labels, values, strict=True):
+            parts.append(Content.assemble((entry.marker, entry.colour), label, (value, "bold")))
+        line = Content(gap).join(parts)
         if line.cell_length <= width:
             return line
     return line.truncate(max(width, 1), ellipsis=True)

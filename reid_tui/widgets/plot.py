@@ -77,16 +77,20 @@ class _Scale:
         return count - 1 - position(self.drawn(values), self.low, self.high, count)
 
 
+def _known(values: Floats) -> Floats:
+    """The values that there are; the same array where all are."""
+    finite = np.isfinite(values)
+    return values if finite.all() else values[finite]
+
+
 def _scale(values: list[Floats], rows: int, log: bool) -> _Scale | None:
     """The axis for all curves together; None where there is nothing that could be drawn."""
-    every = np.concatenate(values) if values else np.array([])
-    every = every[np.isfinite(every)]
-    if log:
-        every = every[every > 0]
-    if not len(every):
+    values = [each[each > 0] if log else each for each in values]
+    values = [each for each in values if len(each)]
+    if not values:
         return None
     count = min(max(rows // 2, 2), MOST_TICKS)
-    limits = (float(every.min()), float(every.max()), count)
+    limits = min(float(each.min()) for each in values), max(float(each.max()) for each in values), count
     low, high, ticks = log_axis(*limits) if log else linear_axis(*limits)
     return _Scale(float(np.log10(low)), float(np.log10(high)), ticks, True) if log else _Scale(low, high, ticks, False)
 
@@ -130,7 +134,8 @@ def draw(layers: Sequence[Layer], frame: Frame, width: int, height: int) -> Pict
         return Picture([])
     near = [around(layer.x, frame.low, frame.high) for layer in layers]
     inside = [
-        cut(layer.x[part], layer.y[part], frame.low, frame.high)[1] for layer, part in zip(layers, near, strict=True)
+        _known(cut(layer.x[part], layer.y[part], frame.low, frame.high)[1])
+        for layer, part in zip(layers, near, strict=True)
     ]
     scale = _scale(inside, rows, frame.log)
     if scale is None:
@@ -162,9 +167,8 @@ def draw(layers: Sequence[Layer], frame: Frame, width: int, height: int) -> Pict
             grid.set(row // canvas.down, column // canvas.across, canvas.best, BEST)
     tips: dict[tuple[int, int], Layer] = {}
     for number, index in reversed(list(enumerate(fronts))):
-        known = inside[index][np.isfinite(inside[index])]
-        if len(known):
-            row = int(scale.rows(known[-1:], rows * canvas.down)[0]) // canvas.down
+        if len(inside[index]):
+            row = int(scale.rows(inside[index][-1:], rows * canvas.down)[0]) // canvas.down
             tips[row, number % ends] = layers[index]
 
     lines = []

@@ -36,6 +36,8 @@ def cut(x: Floats, y: Floats, low: float, high: float) -> tuple[Floats, Floats]:
     """The points between two places, and where the line to the next point outside crosses them."""
     start, stop = int(np.searchsorted(x, low, side="left")), int(np.searchsorted(x, high, side="right"))
     first, last = _crossing(x, y, start, low), _crossing(x, y, stop, high)
+    if not len(first) and not len(last):
+        return x[start:stop], y[start:stop]
     places = np.concatenate([first[:1], x[start:stop], last[:1]])
     return places, np.concatenate([first[1:], y[start:stop], last[1:]])
 
@@ -57,29 +59,32 @@ def columns(
     Points that follow each other are joined by a straight line; a NaN among the points breaks it.
 
     Args:
-        x: (n,) ascending.
+        x: (n,) ascending, finite.
         y: (n,) NaN or infinite where there is no value.
         dash: dot columns that are drawn, and that are not, of a line between two points; points are always drawn.
     """
     low, high = np.full(width, np.nan), np.full(width, np.nan)
-    real = np.flatnonzero(np.isfinite(y) & np.isfinite(x))
+    real = np.flatnonzero(np.isfinite(y))
     if not len(real):
         return low, high
     values = y[real]
     column = position(x[real], x_low, x_high, width)
-    first = np.flatnonzero(np.diff(column, prepend=-1))  # columns ascend, as x does
+    # Columns ascend, as x does: each is a stretch of points. What follows is about columns, few, not about points.
+    first = np.flatnonzero(np.diff(column, prepend=-1))
     low[column[first]] = np.minimum.reduceat(values, first)
     high[column[first]] = np.maximum.reduceat(values, first)
 
+    # Lines from the last point of a column to the first one of the next that has any.
+    joined = first[1:][real[first[1:]] - real[first[1:] - 1] == 1]
+    start, stop = column[joined - 1], column[joined]
     # linked[c]: a line goes on from column c to c + 1.
-    joined = np.diff(real) == 1
-    steps = np.zeros(width + 1, dtype=np.int64)
-    np.add.at(steps, column[:-1][joined], 1)
-    np.subtract.at(steps, column[1:][joined], 1)
+    steps = np.bincount(start, minlength=width + 1) - np.bincount(stop, minlength=width + 1)
     linked = np.cumsum(steps)[: width - 1] > 0
     between = np.flatnonzero(np.isnan(low[1:-1]) & linked[:-1] & linked[1:]) + 1
-    # A column's own last point starts the line to the next column that has any.
-    low[between] = high[between] = np.interp(between, column, values)
+    if len(between):
+        line = np.searchsorted(stop, between)
+        share = (between - start[line]) / (stop[line] - start[line])
+        low[between] = high[between] = values[joined[line] - 1] * (1 - share) + values[joined[line]] * share
 
     # Neighbours that do not touch meet half-way.
     falls = linked & (low[:-1] > high[1:])
