@@ -6,15 +6,24 @@ rule that hides what is not on the way to the chart: `.-full-chart #numbers { di
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual import events, on
-from textual.dom import DOMNode
+from textual.message_pump import MessagePump
 
 from reid_tui.widgets.chart import PAN, ZOOM, Chart
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    Base = Screen[None]
+else:
+    Base = MessagePump  # handlers of messages are found in it; styles would be looked for in another kind of base
 
 FULL = "-full-chart"  # class of a screen that shows one chart only; that chart has it, too
 
 
-class ChartKeys(DOMNode):
+class ChartKeys(Base):
     """Mixed into a screen. `charts_selected` is the number of the chart that keys are for."""
 
     charts_selected = 0
@@ -43,7 +52,8 @@ class ChartKeys(DOMNode):
 
     @on(events.DescendantFocus)
     def _chart_focused(self, event: events.DescendantFocus) -> None:
-        if isinstance(event.widget, Chart):
+        # As a chart is hidden, Textual hands its focus on, to a hidden one as well; nobody has selected that.
+        if isinstance(event.widget, Chart) and all(node.display for node in event.widget.ancestors_with_self):
             self.select_chart(self.charts.index(event.widget))
 
     @on(Chart.CursorMoved)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from textual import events
@@ -32,6 +33,16 @@ DASHES = ((1, 0), (6, 3), (2, 2), (1, 3))
 ZOOM, WHEEL_ZOOM, PAN = 0.5, 0.8, 0.25
 
 
+@dataclass
+class _Drag:
+    """A button that is held: where it was pressed, and what the chart showed then, in how many cells."""
+
+    column: int
+    view: View
+    width: int
+    moved: bool = False
+
+
 class Chart(Widget, can_focus=True):
     """Curves; see the module.
 
@@ -40,6 +51,8 @@ class Chart(Widget, can_focus=True):
         unit: "%": the values are shares, and are drawn as percent. Any other is only a word.
         canvas: what it is drawn with.
     """
+
+    ALLOW_SELECT = False  # dragging pans
 
     log_scale: reactive[bool] = reactive(False)
     smoothing: reactive[float] = reactive(0.0)  # one of STRENGTHS
@@ -66,8 +79,9 @@ class Chart(Widget, can_focus=True):
         self._drawn_for: tuple[object, ...] = ()
         self._drawing = Content("")
         self._picture = Picture([])
-        self._dragged_from: tuple[int, View, bool] | None = None  # column, the view then, whether it has moved
+        self._drag: _Drag | None = None
         self._selected = False
+        self._said: dict[str, Content] = {}  # in the borders; setting them draws all of the panel
         self.drawings = 0  # made so far, for tests
         if canvas is not None:
             self.set_reactive(Chart.canvas, canvas)
@@ -222,28 +236,23 @@ class Chart(Widget, can_focus=True):
     def on_mouse_down(self, event: events.MouseDown) -> None:
         if event.button == 1:
             self.capture_mouse()
-            self._dragged_from = (event.screen_x, self.view, False)
+            self._drag = _Drag(event.screen_x, self.view, max(self._picture.width - 1, 1))
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        if self._dragged_from is None or self._picture.width < 2:
-            return
-        column, view, moved = self._dragged_from
-        if moved or event.screen_x != column:
-            self._dragged_from = column, view, True
+        drag = self._drag
+        if drag is not None and (drag.moved or event.screen_x != drag.column):
+            drag.moved = True
             if self._view is not None:
-                share = (column - event.screen_x) / (self._picture.width - 1)
-                self._view = panned(view, share, *self.extent)
+                self._view = panned(drag.view, (drag.column - event.screen_x) / drag.width, *self.extent)
                 self._redraw()
 
     def on_mouse_up(self, event: events.MouseUp) -> None:
-        if self._dragged_from is None:
-            return
-        moved = self._dragged_from[2]
-        self._dragged_from = None
-        self.release_mouse()
-        share = self._share(event)
-        if not moved and share is not None and 0 <= share <= 1:
-            self._point_at(self.view.at(share))
+        drag, self._drag = self._drag, None
+        if drag is not None:
+            self.release_mouse()
+            share = self._share(event)
+            if not drag.moved and share is not None and 0 <= share <= 1:
+                self._point_at(self.view.at(share))
 
     # Drawing ----------------------------------------------------------------------------------------------------
 
@@ -283,7 +292,7 @@ class Chart(Widget, can_focus=True):
             said.append("–".join(place_text(place, self._axis, view.width) for place in (view.low, view.high)))
         mark, how = "▸ " if self._selected else "", f" ({', '.join(said)})" if said else ""
         title = Content(f"{mark}{self._title}{how}")
-        if self.border_title != title:
+        if self._say("title", title):
             self.border_title = title
 
     def _say_legend(self) -> None:
@@ -299,7 +308,15 @@ class Chart(Widget, can_focus=True):
             # Where this chart has a value: that of an epoch is not that of a step in the middle of it.
             read = self._nearest(self._cursor)
             where = "" if math.isnan(read) else place_text(read, self._axis, self.view.width, named=True)
-        self.border_subtitle = legend(entries, self.size.width - 2, self._unit, where)
+        line = legend(entries, self.size.width - 2, self._unit, where)
+        if self._say("legend", line):
+            self.border_subtitle = line
+
+    def _say(self, where: str, text: Content) -> bool:
+        """Whether the text of a border is another one than that on the screen."""
+        before = self._said.get(where)
+        self._said[where] = text
+        return before is None or before.plain != text.plain or before.spans != text.spans
 
     def _looks(self, index: int) -> tuple[str, str, tuple[int, int]]:
         """Colour, marker and dash of a series."""

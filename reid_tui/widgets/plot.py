@@ -19,6 +19,7 @@ CURSOR = "$foreground 70%"
 FAINT = " 40%"  # of the colour of a series, for what lies behind its smoothed curve
 MOST_TICKS = 6
 NARROWEST, LEAST_PLOT = 16, 4
+LEAST_NAMED = 24  # cells of plot from which on the name of the x axis has room
 MOST_ENDS = 3  # cells at the right for the markers of the curves' ends
 _MARKER_EVERY, _MARKER_SHIFT = 15, 4  # cells between the markers on a curve
 
@@ -112,18 +113,19 @@ def _y_labels(scale: _Scale, rows: int, down: int) -> dict[int, str]:
     return labels
 
 
-def _x_labels(frame: Frame, width: int, room: int) -> str:
-    """The bottom line: the labels of the x axis set into it, its name behind it where there is room."""
+def _x_labels(frame: Frame, width: int) -> str:
+    """The bottom line: the labels of the x axis set into it, its name at the end where there is room."""
     ticks, name = place_ticks(frame.low, frame.high, max(width // 9, 3), frame.axis)
-    row, canvas, end = [frame.canvas.level] * width, frame.canvas, -2
+    canvas, row, end, room = frame.canvas, [frame.canvas.level] * width, -2, width
+    if width >= LEAST_NAMED:
+        room -= len(name) + 1
+        row[room:] = f" {name}"
     for place, label in ticks:
         at = int(position(np.array([place]), frame.low, frame.high, width)[0])
-        start = min(max(at - len(label) // 2, 0), width - len(label))
-        if start >= end + 2 and start >= 0:
+        start = max(at - len(label) // 2, 0)
+        if start >= end + 2 and start + len(label) <= (room if room == width else room - 1):
             row[start : start + len(label)] = label
             end = start + len(label)
-    if end + 2 + len(name) <= width and width >= 24:
-        row[width - len(name) - 1 :] = f" {name}"
     return canvas.corner + "".join(row)
 
 
@@ -177,7 +179,7 @@ def draw(layers: Sequence[Layer], frame: Frame, width: int, height: int) -> Pict
         parts = [(f"{label:>{left - 2}} {canvas.tick if label else canvas.upright}", AXIS), *grid.row(row)]
         parts += [(tip.marker, tip.colour) if (tip := tips.get((row, place))) else (" ", AXIS) for place in range(ends)]
         lines.append(Content.assemble(*parts))
-    lines.append(Content.styled(" " * (left - 1) + _x_labels(frame, plot, width), AXIS))
+    lines.append(Content.styled(" " * (left - 1) + _x_labels(frame, plot), AXIS))
     return Picture(lines, left, plot)
 
 
