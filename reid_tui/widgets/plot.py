@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ AXIS = "$foreground 45%"
 BEST = "bold $success"
 CURSOR = "$foreground 70%"
 FAINT = " 40%"  # of the colour of a series, for what lies behind its smoothed curve
-MOST_TICKS = 6
+MOST_TICKS, MOST_PLACES = 6, 12  # labels of the value axis and of the x axis
 NARROWEST, LEAST_PLOT = 16, 4
 LEAST_NAMED = 24  # cells of plot from which on the name of the x axis has room
 MOST_ENDS = 3  # cells at the right for the markers of the curves' ends
@@ -114,19 +115,25 @@ def _y_labels(scale: _Scale, rows: int, down: int) -> dict[int, str]:
 
 
 def _x_labels(frame: Frame, width: int) -> str:
-    """The bottom line: the labels of the x axis set into it, its name at the end where there is room."""
-    ticks, name = place_ticks(frame.low, frame.high, max(width // 9, 3), frame.axis)
-    canvas, row, end, room = frame.canvas, [frame.canvas.level] * width, -2, width
-    if width >= LEAST_NAMED:
-        room -= len(name) + 1
-        row[room:] = f" {name}"
-    for place, label in ticks:
-        at = int(position(np.array([place]), frame.low, frame.high, width)[0])
-        start = max(at - len(label) // 2, 0)
-        if start >= end + 2 and start + len(label) <= (room if room == width else room - 1):
-            row[start : start + len(label)] = label
-            end = start + len(label)
-    return canvas.corner + "".join(row)
+    """The bottom line: as many labels of the x axis as fit set into it, its name at the end where there is room."""
+    row = [frame.canvas.level] * width
+    _, name = place_ticks(frame.low, frame.high, 2, frame.axis)
+    room = width
+    for count in range(min(width // 6, MOST_PLACES), 1, -1):
+        ticks, name = place_ticks(frame.low, frame.high, count, frame.axis)
+        ticks = ticks if frame.high > frame.low else ticks[:1]
+        room = width - len(name) - 2 if width >= LEAST_NAMED else width
+        at = position(np.array([place for place, _ in ticks]), frame.low, frame.high, width).tolist()
+        starts = [max(column - len(label) // 2, 0) for column, (_, label) in zip(at, ticks, strict=True)]
+        spans = [(start, start + len(label), label) for start, (_, label) in zip(starts, ticks, strict=True)]
+        spans = [span for span in spans if span[1] <= room]
+        if all(left[1] + 2 <= right[0] for left, right in pairwise(spans)):
+            for start, stop, label in spans:
+                row[start:stop] = label
+            break
+    if room < width:
+        row[width - len(name) - 1 :] = f" {name}"
+    return frame.canvas.corner + "".join(row)
 
 
 def draw(layers: Sequence[Layer], frame: Frame, width: int, height: int) -> Picture:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reid_tui.widgets.axis import linear_axis, log_axis
+from reid_tui.widgets.axis import XAxis, linear_axis, log_axis, place_ticks
 from reid_tui.widgets.canvas import ASCII, BRAILLE, Canvas
 from reid_tui.widgets.plot import Frame, Layer, draw
 from reid_tui.widgets.raster import around, columns, cut, dots, position
@@ -126,6 +126,20 @@ def lines(y: list[float], size: tuple[int, int] = (40, 10), **options: object) -
     layer = Layer(np.arange(len(y), dtype=np.float64), np.array(y, dtype=np.float64), "$primary", "●")
     frame = Frame(0, max(len(y) - 1, 1), **options)  # type: ignore[arg-type]
     return [line.plain for line in draw([layer], frame, *size).lines]
+
+
+@pytest.mark.parametrize("width", [16, 24, 40, 80, 200])
+@pytest.mark.parametrize("limits", [(0, 14), (2.31, 2.48), (0, 123_456), (3_000, 90_000), (0, 0.6), (1, 1)])
+def test_labels_of_the_x_axis_fit_beside_each_other(width: int, limits: tuple[float, float]) -> None:
+    layer = Layer(np.array(limits, dtype=float), np.array([1.0, 2.0]), "$primary", "●")
+    axes: tuple[XAxis, ...] = ("epoch", "step", "time")
+    for axis in axes:
+        last = draw([layer], Frame(*limits, axis=axis), width, 8).lines[-1].plain
+        words = last.strip(" └─").split("─")
+        assert len(last) <= width
+        assert width < 40 or axis in last
+        known = [label for _, label in place_ticks(*limits, 12, axis)[0]] if width == 200 else []
+        assert set(known) <= {word.split(" ")[0] for word in words} or limits == (1, 1) or len(known) > 8
 
 
 def test_zeros_on_a_log_scale_are_on_the_floor() -> None:
