@@ -31,7 +31,7 @@ def smoothed(x: Floats, y: Floats, strength: float) -> Floats:
     places, values = x[at], y[at]
     mean = (places[-1] - places[0]) / (len(at) - 1)
     # Age of each point in steps, times the decay of a step: weights are exponentials of it.
-    age = (places - places[0]) * (-math.log(strength) / mean) if mean > 0 else np.zeros(len(at))
+    age = (places - places[0]) / mean * -math.log(strength) if mean > 0 else np.zeros(len(at))
     total = weight = 0.0
     start = 0
     while start < len(at):

@@ -368,6 +368,7 @@ async def test_dragging_pans_and_a_click_puts_the_cursor(open_app: OpenApp, prof
         assert first.view.low == pytest.approx(2.5, abs=0.1)
         assert first.view.width == 5
         assert first.cursor is None
+        assert not app.screen.selections  # of text
         await pilot.hover(first, offset=(10, 4))  # no button is held
         assert first.view.low == pytest.approx(2.5, abs=0.1)
         await pilot.press("0")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reid_tui.widgets.axis import XAxis, linear_axis, log_axis, place_ticks
+from reid_tui.widgets.axis import XAxis, linear_axis, log_axis
 from reid_tui.widgets.canvas import ASCII, BRAILLE, Canvas
 from reid_tui.widgets.plot import Frame, Layer, draw
 from reid_tui.widgets.raster import around, columns, cut, dots, position
@@ -138,8 +138,9 @@ def test_labels_of_the_x_axis_fit_beside_each_other(width: int, limits: tuple[fl
         words = last.strip(" └─").split("─")
         assert len(last) <= width
         assert width < 40 or axis in last
-        known = [label for _, label in place_ticks(*limits, 12, axis)[0]] if width == 200 else []
-        assert set(known) <= {word.split(" ")[0] for word in words} or limits == (1, 1) or len(known) > 8
+        labels = [word for word in words if any(sign.isdigit() for sign in word)]
+        few = limits[1] - limits[0] < (2 if axis == "step" else 0.1)  # there are no halves of a step
+        assert few or width < 40 or len(labels) >= 2
 
 
 def test_zeros_on_a_log_scale_are_on_the_floor() -> None:
