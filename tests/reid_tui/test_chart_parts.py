@@ -43,6 +43,7 @@ def test_a_view_never_leaves_the_data_nor_shrinks_to_nothing(
         now = within(view, low, high)
         if what == "zoom":
             view = zoomed(now, amount, share, low, high)
+            assert view is None or low - 1e-9 * abs(low) <= view.low
         elif what == "pan" and view is not None:
             view = panned(now, amount, low, high)
         elif what == "show" and view is not None:
@@ -171,6 +172,13 @@ def test_lists_that_were_cut_or_exchanged_are_copied_anew() -> None:
     for at in range(4, 10):  # a resumed run, all of it between two drawings
         history.append(float(at), 2.0, 2.0, 2.0)
     assert shown() == [1.0] * 4 + [2.0] * 6
+
+
+def test_another_metric_at_the_same_places_is_copied() -> None:
+    x, points = [0.0, 1.0], Points()
+    points.take(Series("a", "a", x, [1.0, 2.0]))
+    assert points.take(Series("b", "b", x, [3.0, 4.0]))
+    assert points.y.tolist() == [3.0, 4.0]
 
 
 def test_values_are_read_at_the_nearest_point_that_has_one() -> None:

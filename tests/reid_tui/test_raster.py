@@ -105,6 +105,12 @@ def test_a_line_that_only_crosses_what_is_seen_is_drawn() -> None:
     assert crossing.tolist() == [4.0, 5.0]
 
 
+def test_a_view_between_two_points_shows_their_line() -> None:
+    layer = Layer(np.array([0.0, 10.0]), np.array([0.0, 10.0]), "$primary", "●")
+    plot = [line.plain[6:-1] for line in draw([layer], Frame(4.0, 5.0), 60, 12).lines[:-1]]
+    assert sum(any(row[column] != " " for row in plot) for column in range(50)) >= 49
+
+
 def test_cells_have_the_bits_of_unicode() -> None:
     picture = np.zeros((4, 4), dtype=bool)
     picture[0, 0] = picture[3, 3] = True
