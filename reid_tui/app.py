@@ -31,6 +31,7 @@ from reid_tui.live_run import Emit, LiveRun
 from reid_tui.output import OutputLines
 from reid_tui.screens.dashboard import DashboardScreen
 from reid_tui.screens.picker import PickerScreen
+from reid_tui.screens.run_charts import ChartSettings
 from reid_tui.theme import THEMES, first_theme
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class ReidApp(App[None]):
         self._output: deque[LogLine] = deque(maxlen=OUTPUT_LINES_KEPT)
         self._dashboard: DashboardScreen | None = None  # on the screen
         self._last: DashboardScreen | None = None
+        self.chart_settings = ChartSettings()  # as the person has set them, from one run to the next
         self.terminal_lost = False
         self.crash: Exception | None = None  # what the screen has failed with
         for theme in THEMES:

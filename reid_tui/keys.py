@@ -8,7 +8,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Where = Literal["picker", "dashboard", "dialog"]
+Where = Literal["picker", "dashboard", "chart", "metrics", "dialog"]
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,38 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("app.help", "dashboard", "question_mark,f1", "?", "help", "Help", "what the keys do"),
     Key("view.log", "dashboard", "l", "l", "log", "Log", "show or hide the log"),
-    Key("view.log_scale", "dashboard", "y", "y", "log_scale", "Log scale", "log scale of the loss chart", footer=False),
     Key("view.theme", "dashboard", "t", "t", "theme", "Theme", "dark or light", footer=False),
     Key("app.profiles", "dashboard", "n", "n", "profiles", "New run", "back to the profiles, once the run has ended"),
+    Key(
+        "chart.first", "chart", "1", "1", "chart_select(0)", "First chart", "keys are for the first chart", footer=False
+    ),
+    Key("chart.second", "chart", "2", "2", "chart_select(1)", "Second chart", "… for the second one", footer=False),
+    Key("chart.metrics", "chart", "m", "m", "chart_metrics", "Metrics", "pick what the chart shows"),
+    Key("chart.full", "chart", "f,enter", "f", "chart_full", "Full screen", "this chart alone; or enter", footer=False),
+    Key("chart.axis", "chart", "x", "x", "chart_axis", "X axis", "over epochs, steps or time", footer=False),
+    Key("chart.log_scale", "chart", "y", "y", "chart_log_scale", "Log scale", "logarithmic values", footer=False),
+    Key("chart.smooth", "chart", "e", "e", "chart_smooth", "Smooth", "moving average: 0.6, 0.9, …, off", footer=False),
+    Key("chart.left", "chart", "left", "←", "chart_cursor(-1)", "Cursor left", "values one point back", footer=False),
+    Key("chart.right", "chart", "right", "→", "chart_cursor(1)", "Cursor right", "… one point on", footer=False),
+    Key(
+        "chart.closer",
+        "chart",
+        "plus,equals_sign",
+        "+",
+        "chart_zoom(1)",
+        "Zoom in",
+        "at the cursor, else at the newest",
+        footer=False,
+    ),
+    Key("chart.further", "chart", "minus", "-", "chart_zoom(-1)", "Zoom out", "see more", footer=False),
+    Key("chart.pan_left", "chart", "j", "j", "chart_pan(-1)", "Pan left", "what came before", footer=False),
+    Key("chart.pan_right", "chart", "k", "k", "chart_pan(1)", "Pan right", "what came after", footer=False),
+    Key("chart.reset", "chart", "0", "0", "chart_reset", "Whole", "see all of it, and follow the run", footer=False),
+    Key("chart.back", "chart", "escape", "esc", "chart_back", "Back", "leave the full screen; no cursor", footer=False),
+    Key("metrics.mark", "metrics", "space", "space", "mark", "Mark", "show this one, or do not"),
+    Key("metrics.apply", "metrics", "enter", "⏎", "apply", "Show", "show what is marked", priority=True),
+    Key("metrics.close", "metrics", "escape", "esc", "close", "Cancel", "change nothing"),
+    Key("metrics.help", "metrics", "question_mark,f1", "?", "help", "Help", "what the keys do"),
     Key("dialog.cancel", "dialog", "escape", "esc", "dismiss_dialog", "Cancel", "close this and change nothing"),
 )
 

@@ -24,10 +24,12 @@ from core.printable import clean
 from core.run_state import RunState, fold
 from reid_tui.event_queue import Run
 from reid_tui.keys import bindings
+from reid_tui.screens.chart_keys import FULL
 from reid_tui.screens.dialogs import QUIT, ChoiceDialog, detach_dialog, quit_dialog, stop_dialog
 from reid_tui.screens.help import HelpScreen
+from reid_tui.screens.run_charts import RunCharts
 from reid_tui.theme import other_theme
-from reid_tui.widgets.curve import Curve, Series
+from reid_tui.widgets.chart import Chart
 from reid_tui.widgets.epoch_table import EpochTable
 from reid_tui.widgets.header import HeaderBar
 from reid_tui.widgets.log_pane import LogPane
@@ -43,7 +45,7 @@ WHILE_LIVE = {"checkpoint", "pause", "stop"}
 HANDED_OVER = "handed over to a process of its own"
 
 
-class DashboardScreen(Screen[None]):
+class DashboardScreen(RunCharts, Screen[None]):
     """Draws a live run, at most four times a second, and tells it what the keys ask for.
 
     Args:
@@ -52,7 +54,7 @@ class DashboardScreen(Screen[None]):
         output: lines that were written to the terminal before this screen was there.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard")
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("dashboard"), *bindings("chart")]
     # Textual declares these two as instance attributes.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-middle"), (110, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (18, "-short"), (22, "-usual"), (LOG_ROWS, "-tall")]  # noqa: RUF012
@@ -88,8 +90,8 @@ class DashboardScreen(Screen[None]):
         yield ProgressPanel(id="progress")
         with Container(id="body"):
             with Container(id="charts"):
-                yield Curve("Loss", id="loss")
-                yield Curve("Rank-1 and mAP, %", unit="%", id="ranks")
+                yield Chart("Loss", id="loss")
+                yield Chart("Rank-1 and mAP, %", unit="%", id="ranks")
             with Container(id="numbers"):
                 yield EpochTable(id="epochs")
                 yield PatiencePanel(id="patience")
@@ -98,6 +100,7 @@ class DashboardScreen(Screen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
+        self.begin_charts()
         self._place_log()
         self._show()
         self.live.begin()
@@ -178,17 +181,7 @@ class DashboardScreen(Screen[None]):
         self.query_one(PatiencePanel).show(state)
         self.query_one(StatusLine).show(state, self._wish())
         self.query_one(LogPane).show(state)
-        losses = state.losses
-        self.query_one("#loss", Curve).show(
-            Series("total", "tot", losses.x, losses.loss),
-            Series("CE", "CE", losses.x, losses.ce),
-            Series("triplet", "tri", losses.x, losses.triplet),
-        )
-        epochs = [float(row.epoch) for row in state.epochs]
-        self.query_one("#ranks", Curve).show(
-            Series("Rank-1", "R-1", epochs, [row.rank1 for row in state.epochs]),
-            Series("mAP", "mAP", epochs, [row.mAP for row in state.epochs]),
-        )
+        self.show_charts(state)
 
     def _wish(self) -> str:
         return next(
@@ -200,14 +193,18 @@ class DashboardScreen(Screen[None]):
     def on_resize(self) -> None:
         self._place_log()
 
+    def charts_placed(self) -> None:
+        self._place_log()
+
     def _place_log(self) -> None:
         """Where there is no room for both, the log takes the place of charts and table."""
+        full = self.has_class(FULL)
         tall = self.app.size.height >= LOG_ROWS
-        shown = tall if self._log_wanted is None else self._log_wanted
+        shown = not full and (tall if self._log_wanted is None else self._log_wanted)
         log, body = self.query_one(LogPane), self.query_one("#body")
         changed = log.display != shown
         log.display = shown
-        body.display = tall or not shown
+        body.display = full or tall or not shown
         if changed and shown:
             # Its width is known after the layout only.
             self.call_after_refresh(partial(log.show, self.state))
@@ -300,18 +297,16 @@ class DashboardScreen(Screen[None]):
         self._wishes.pop("pause", None)
 
     def action_log(self) -> None:
+        if self.has_class(FULL):
+            self.action_chart_full()
         self._log_wanted = not self.query_one(LogPane).display
         self._place_log()
-
-    def action_log_scale(self) -> None:
-        chart = self.query_one("#loss", Curve)
-        chart.log_scale = not chart.log_scale
 
     def action_theme(self) -> None:
         self.app.theme = other_theme(self.app.theme)
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen("dashboard"))
+        self.app.push_screen(HelpScreen("dashboard", "chart"))
 
     def action_profiles(self) -> None:
         if 0 <= time.monotonic() - self._ended_at < SETTLING_SECONDS:

@@ -20,6 +20,11 @@ _SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("base", "epoch 0: validation before any training"),
         ("●●○", "patience: epochs without a better Rank-1, of those allowed"),
     ),
+    "chart": (
+        ("▸", "the chart that keys are for; 1, 2 and tab select another"),
+        ("~", "a smoothed value"),
+        ("wheel", "zooms at the pointer; dragging pans, a click puts the cursor"),
+    ),
     "picker": (
         ("✘", "the profile has problems and cannot be launched"),
         ("○", "the profile is sound, but its data are not there yet"),
@@ -28,9 +33,9 @@ _SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
-def help_text(where: Where) -> Content:
+def help_text(*where: Where) -> Content:
     """The lines of the help, one for each key of the table."""
-    keys = keys_of(where)
+    keys = [key for each in where for key in keys_of(each)]
     width = max(len(key.shown) for key in keys) + 2
     names = max(len(key.description) for key in keys) + 2
     lines = [
@@ -39,7 +44,7 @@ def help_text(where: Where) -> Content:
         )
         for key in keys
     ]
-    signs = _SIGNS.get(where, ())
+    signs = [sign for each in where for sign in _SIGNS.get(each, ())]
     wide = max((len(sign) for sign, _ in signs), default=0) + 2
     lines += [Content(""), *(Content.assemble((f"{sign:>{wide}}  ", "bold $success"), text) for sign, text in signs)]
     return Content("\n").join(lines)
@@ -63,7 +68,7 @@ class HelpScreen(ModalScreen[None]):
     }
     """
 
-    def __init__(self, where: Where) -> None:
+    def __init__(self, *where: Where) -> None:
         super().__init__()
         self._where = where
 
@@ -71,7 +76,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll() as box:
             box.border_title = Content("Keys")
             box.border_subtitle = Content("esc closes")
-            yield Static(help_text(self._where))
+            yield Static(help_text(*self._where))
 
     def action_dismiss_dialog(self) -> None:
         self.dismiss(None)
