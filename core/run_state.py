@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -14,6 +15,7 @@ from core.events import (
     NAN,
     Alert,
     CheckpointSaved,
+    Cleared,
     EpochFinished,
     EpochMetrics,
     Event,
@@ -24,12 +26,14 @@ from core.events import (
     RunStarted,
     StopAfter,
     Stopping,
+    System,
     best_epoch,
 )
 from core.log_text import log_text
 
 LOG_LINES_KEPT = 2000
 LOSS_POINTS_KEPT = 20_000
+SYSTEMS_KEPT = 150  # five minutes of a live run
 _THINNED_TO = LOSS_POINTS_KEPT // 4  # parts of the run; each is left with at most two points
 
 
@@ -92,6 +96,8 @@ class RunState:
     patience: Patience | None = None
     checkpoints: list[CheckpointSaved] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+    over: dict[str, float] = field(default_factory=dict)  # kind of alert: when such an outage was last over
+    systems: deque[System] = field(default_factory=lambda: deque(maxlen=SYSTEMS_KEPT))  # the newest last
     log: list[tuple[float, str, str]] = field(default_factory=list)  # time, level, text
     log_total: int = 0  # lines ever logged; `log` keeps the newest
     paused: bool = False
@@ -107,6 +113,16 @@ class RunState:
     @property
     def baseline(self) -> EpochMetrics | None:
         return self.epochs[0] if self.epochs and self.epochs[0].epoch == 0 else None
+
+    @property
+    def system(self) -> System | None:
+        """How the machine was last."""
+        return self.systems[-1] if self.systems else None
+
+    def is_active(self, alert: Alert) -> bool:
+        """Whether what the alert tells still holds; False for what just happened once, and after the run."""
+        over = self.over.get(alert.kind, -math.inf)
+        return bool(alert.kind) and self.finished is None and not over >= alert.time
 
     @property
     def epoch_seconds(self) -> float:
@@ -156,6 +172,7 @@ def _forget_after(state: RunState, resumed: RunStarted) -> None:
     for values in (state.losses.x, state.losses.loss, state.losses.ce, state.losses.triplet):
         del values[kept:]
     state.progress, state.patience, state.finished, state.paused, state.stopping = None, None, None, False, None
+    state.over |= {alert.kind: resumed.time for alert in state.alerts if alert.kind}  # what still holds is told anew
 
 
 def _log(state: RunState, event: Event) -> None:
@@ -192,6 +209,10 @@ def fold(state: RunState, event: Event) -> RunState:
             state.stopping = event.after
         case Alert():
             state.alerts.append(event)
+        case Cleared():
+            state.over[event.kind] = event.time
+        case System():
+            state.systems.append(event)
         case RunFinished():
             state.finished = event
             state.paused = False
