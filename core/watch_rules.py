@@ -31,7 +31,8 @@ OVERFIT_EPOCHS = 3  # validations that are averaged: one bad validation is noise
 OVERFIT_FALL = 0.02  # in Rank-1; smaller ones are within what the seed does
 OVERFIT_ERRORS = 2.0  # standard errors of a Rank-1 over so many queries
 OVERFIT_OVER = 0.5  # of the fall
-NO_TRIPLETS_RANK1 = 0.9  # of training: above it every triplet may be satisfied, and zero is as it should be
+NO_TRIPLETS_PAIRS = 1.0  # of one identity, expected in a batch: where there are more, zero says that all are satisfied
+NO_TRIPLETS_RANK1 = 0.9  # of training: above it the few there are may be satisfied
 DATA_WAIT = 0.5  # of the training: half the time of the GPU is lost
 DATA_WAIT_OVER = 0.3
 GPU_BUSY = 0.5  # a GPU that is used more than this is not what waits
@@ -177,13 +178,21 @@ class Overfitting:
         return Finding("overfitting", True, self._rows[at][0], words)
 
 
+def _pairs_expected(started: RunStarted) -> float:
+    """Pairs of images of one identity in a shuffled batch, if all identities have as many."""
+    images, batch = started.train_images, started.batch_size
+    others = images / max(started.identities, 1) - 1  # of the same identity
+    return batch * (batch - 1) / 2 * others / max(images - 1, 1)
+
+
 class NoTriplets:
     """A triplet loss of zero for a whole epoch: no batch has held two images of one identity."""
 
     def see(self, now: float, row: EpochMetrics, started: RunStarted) -> Finding:
         train = started.profile.get("train", {})
         # P x K batches hold positives by construction: there, zero says that all triplets are satisfied.
-        if train.get("sampler") == "pk" or train.get("triplet_weight") == 0 or row.triplet > 0:
+        unheard = train.get("sampler") == "pk" or train.get("triplet_weight") == 0
+        if unheard or row.triplet > 0 or _pairs_expected(started) >= NO_TRIPLETS_PAIRS:
             return Finding("no-triplets", False)
         if not (row.triplet == 0 and row.train_rank1 < NO_TRIPLETS_RANK1):
             return Finding("no-triplets", None)
@@ -219,8 +228,8 @@ class DataSlow:
                 return Finding("data-slow", None)
             words = (
                 f"{100 * event.data_wait:.0f} % of the time, with GPU {gpu.index} at {100 * gpu.utilisation:.0f} %. "
-                f"Give the run more cores ({event.cpus:.3g} now) or memory to keep the images, put them on a local disk, "
-                "or store them smaller; from the second epoch on, images that fit come from memory"
+                f"Give the run more cores ({event.cpus:.3g} now) or memory to keep the images, put them on a local "
+                "disk, or store them smaller; from the second epoch on, images that fit come from memory"
             )
             return Finding("data-slow", True, self._since, words)
         if event.data_wait >= DATA_WAIT_OVER and gpu.utilisation < GPU_BUSY:
