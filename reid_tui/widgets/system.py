@@ -48,21 +48,25 @@ def share_words(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _parts(gpu: Gpu, width: int) -> list[Content]:
-    """What there is to say of a GPU, the most important first; each as wide as that of its neighbours."""
-    parts = []
+def _parts(gpu: Gpu, width: int) -> list[tuple[str, str, bool]]:
+    """What there is to say of a GPU, the most important first: text, colour, and whether it is worth a `!`.
+
+    As wide as what its neighbours say, so that they stand in columns.
+    """
+    parts: list[tuple[str, str, bool]] = []
     if not math.isnan(gpu.utilisation):
-        parts.append(Content.styled(f"{share_words(gpu.utilisation):>5}", "bold"))
+        parts.append((f"{share_words(gpu.utilisation):>5}", "bold", False))
     if gpu.memory_total > 0 and not math.isnan(gpu.memory_used):
         full = gpu.memory_used > FULL * gpu.memory_total
-        text = f"{gib(gpu.memory_used):>4}/{gib(gpu.memory_total, 0)} GiB" + ("!" if full else "")
-        parts.append(Content.styled(text, "bold $error" if full else "$foreground"))
+        unit = " GiB" if width >= 42 else "G"
+        text = f"{gib(gpu.memory_used):>4}/{gib(gpu.memory_total, 0)}{unit}"
+        parts.append((text, "bold $error" if full else "$foreground", full))
     if not math.isnan(gpu.temperature):
         hot = gpu.temperature >= HOT
-        parts.append(Content.styled(f"{gpu.temperature:.0f} °C" + ("!" if hot else ""), "bold $warning" if hot else ""))
+        parts.append((f"{gpu.temperature:>2.0f} °C", "bold $warning" if hot else "$foreground", hot))
     if not math.isnan(gpu.power):
         limit = f"/{gpu.power_limit:.0f}" if width >= 70 and not math.isnan(gpu.power_limit) else ""
-        parts.append(Content(f"{gpu.power:>3.0f}{limit} W"))
+        parts.append((f"{gpu.power:>3.0f}{limit} W", "$foreground", False))
     return parts
 
 
@@ -72,11 +76,14 @@ def gpu_line(gpu: Gpu, history: Sequence[float], width: int, *, used: bool) -> C
     head = Content.styled(f"{mark}GPU {gpu.index}" if width >= 34 else f"{mark}{gpu.index}", colour)
     tail = Content("")
     parts = _parts(gpu, width)
-    for part in parts:
-        longer = Content.assemble(tail, " ", part)
-        if head.cell_length + longer.cell_length > width:
+    before = " "
+    for text, style, flagged in parts:
+        longer = Content.assemble(tail, before, (text, style))
+        if head.cell_length + longer.cell_length + flagged > width:
             break
-        tail = longer
+        tail, before = longer, "!" if flagged else " "  # the sign takes the cell between two columns
+    if before == "!":
+        tail = Content.assemble(tail, before)
     if not parts:
         tail = Content.styled(" tells nothing", DIM)
     room = width - head.cell_length - tail.cell_length - 1
