@@ -97,7 +97,7 @@ def gpu_line(gpu: Gpu, history: Sequence[float], width: int, *, used: bool) -> C
     if room >= 14:
         name = Content.styled("  " + clean(gpu.name), DIM).truncate(room, ellipsis=True)
     line = Content.assemble(head, middle, tail, name)
-    return line if gpu.ours else line.stylize(DIM)
+    return (line if gpu.ours else line.stylize(DIM)).truncate(width, ellipsis=True)
 
 
 class SystemPanel(Panel):
