@@ -91,6 +91,9 @@ class TestLoss:
     def test_near_zero_a_multiple_is_no_spike(self) -> None:
         assert told(*losses([0.01] * 60 + [0.2] * 5)) == []
 
+    def test_where_the_batches_differ_much_a_multiple_is_none_either(self) -> None:
+        assert told(*losses([0.3, 0.7, 1.0, 1.4, 1.8] * 12 + [3.5])) == []
+
     @settings(max_examples=40, deadline=None)
     @given(st.floats(0.0, 1e3), st.integers(21, 200))
     def test_a_constant_loss_is_healthy(self, level: float, count: int) -> None:
