@@ -215,8 +215,9 @@ class DashboardScreen(Screen[None]):
         room = self.query_one("#numbers").size.height - (0 if wide else LEAST_TABLE_ROWS)
         both = height + PATIENCE_ROWS <= room
         shown = both and self.state.system is not None if self._system_wanted is None else self._system_wanted
-        system.display = shown
-        patience.display = (both or not shown) and not self.has_class("-tiny")
+        for panel, wanted in ((system, shown), (patience, (both or not shown) and not self.has_class("-tiny"))):
+            if panel.display != wanted:
+                panel.display = wanted
 
     def _place_log(self) -> None:
         """Where there is no room for both, the log takes the place of charts and table."""

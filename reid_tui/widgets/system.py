@@ -106,11 +106,15 @@ class SystemPanel(Panel):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__("System", id=id)
         self._state = RunState()
+        self._as_of = ""
 
     def show(self, state: RunState) -> None:
         self._state = state
-        over = state.finished is not None and state.system is not None
-        self.border_subtitle = Content(f"at {clock(state.system.time)}") if over and state.system else None
+        system = state.system if state.finished is not None else None
+        as_of = f"at {clock(system.time)}" if system else ""
+        if as_of != self._as_of:  # set, it draws the border anew
+            self._as_of = as_of
+            self.border_subtitle = Content(as_of)
         if self.display:
             self.redraw()
 
