@@ -8,6 +8,7 @@ from pathlib import Path
 from core.events import (
     Alert,
     CheckpointSaved,
+    Cleared,
     EpochFinished,
     EpochMetrics,
     Event,
@@ -84,6 +85,8 @@ def _said(event: Event) -> tuple[Level, str] | None:
             return "info", f"ends after this epoch: {event.reason}"
         case Alert():
             return event.level, f"{event.title}: {event.message}"
+        case Cleared():
+            return "info", f"over: {event.title}"
         case LogLine():
             return event.level, event.text
         case RunFinished():

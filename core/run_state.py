@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -14,6 +15,7 @@ from core.events import (
     NAN,
     Alert,
     CheckpointSaved,
+    Cleared,
     EpochFinished,
     EpochMetrics,
     Event,
@@ -24,12 +26,14 @@ from core.events import (
     RunStarted,
     StopAfter,
     Stopping,
+    System,
     best_epoch,
 )
 from core.log_text import log_text
 
 LOG_LINES_KEPT = 2000
 LOSS_POINTS_KEPT = 20_000
+SYSTEMS_KEPT = 150  # five minutes of a live run
 _THINNED_TO = LOSS_POINTS_KEPT // 4  # parts of the run; each is left with at most two points
 _PLACES = ("x", "step", "seconds")
 _VALUES = ("loss", "ce", "triplet", "grad_norm", "lr", "images_per_second")
@@ -125,6 +129,8 @@ class RunState:
     patience: Patience | None = None
     checkpoints: list[CheckpointSaved] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+    over: dict[str, float] = field(default_factory=dict)  # kind of alert: when such an outage was last over
+    systems: deque[System] = field(default_factory=lambda: deque(maxlen=SYSTEMS_KEPT))  # the newest last
     log: list[tuple[float, str, str]] = field(default_factory=list)  # time, level, text
     log_total: int = 0  # lines ever logged; `log` keeps the newest
     paused: bool = False
@@ -141,6 +147,16 @@ class RunState:
     @property
     def baseline(self) -> EpochMetrics | None:
         return self.epochs[0] if self.epochs and self.epochs[0].epoch == 0 else None
+
+    @property
+    def system(self) -> System | None:
+        """How the machine was last."""
+        return self.systems[-1] if self.systems else None
+
+    def is_active(self, alert: Alert) -> bool:
+        """Whether what the alert tells still holds; False for what just happened once, and after the run."""
+        over = self.over.get(alert.kind, -math.inf)
+        return bool(alert.kind) and self.finished is None and not over >= alert.time
 
     @property
     def epoch_seconds(self) -> float:
@@ -190,6 +206,7 @@ def _forget_after(state: RunState, resumed: RunStarted) -> None:
     state.losses.keep(bisect_right(state.losses.x, position + 1e-9))
     state.began = resumed.time - max([*state.losses.seconds[-1:], *state.epoch_ends[-1:]], default=0.0)
     state.progress, state.patience, state.finished, state.paused, state.stopping = None, None, None, False, None
+    state.over |= {alert.kind: resumed.time for alert in state.alerts if alert.kind}  # what still holds is told anew
 
 
 def _seconds(state: RunState, event: Event) -> float:
@@ -244,6 +261,10 @@ def fold(state: RunState, event: Event) -> RunState:
             state.stopping = event.after
         case Alert():
             state.alerts.append(event)
+        case Cleared():
+            state.over[event.kind] = event.time
+        case System():
+            state.systems.append(event)
         case RunFinished():
             state.finished = event
             state.paused = False

@@ -28,10 +28,12 @@ from core.run_state import RunState
 from reid_tui.attached_run import AttachedRun
 from reid_tui.event_queue import Run
 from reid_tui.live_run import Emit, LiveRun
+from reid_tui.notify import Notifier
 from reid_tui.output import OutputLines
 from reid_tui.screens.dashboard import DashboardScreen
 from reid_tui.screens.picker import PickerScreen
 from reid_tui.screens.run_charts import ChartSettings
+from reid_tui.terminal import TerminalDriver
 from reid_tui.theme import THEMES, first_theme
 
 if TYPE_CHECKING:
@@ -92,6 +94,7 @@ class ReidApp(App[None]):
         self._dashboard: DashboardScreen | None = None  # on the screen
         self._last: DashboardScreen | None = None
         self.chart_settings = ChartSettings()  # as the person has set them, from one run to the next
+        self.notifier = Notifier(os.environ, self._write_to_terminal, time.time)
         self.terminal_lost = False
         self.crash: Exception | None = None  # what the screen has failed with
         for theme in THEMES:
@@ -192,6 +195,11 @@ class ReidApp(App[None]):
         """`print`, `warnings` and tqdm, from any thread."""
         if lines := self._printed.feed(event.text, time.monotonic()):
             self.take_output(lines)
+
+    def _write_to_terminal(self, sequence: str) -> None:
+        """A whole sequence, between two frames; only a real terminal gets it."""
+        if isinstance(self._driver, TerminalDriver) and not self.terminal_lost:
+            self._driver.write_sequence(sequence)
 
     # Ends -------------------------------------------------------------------------------------------------------
 

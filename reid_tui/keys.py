@@ -8,7 +8,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Where = Literal["picker", "dashboard", "chart", "metrics", "dialog"]
+Where = Literal["picker", "dashboard", "chart", "metrics", "alerts", "dialog"]
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,6 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("app.help", "dashboard", "question_mark,f1", "?", "help", "Help", "what the keys do"),
     Key("view.log", "dashboard", "l", "l", "log", "Log", "show or hide the log"),
-    Key("view.theme", "dashboard", "t", "t", "theme", "Theme", "dark or light", footer=False),
-    Key("app.profiles", "dashboard", "n", "n", "profiles", "New run", "back to the profiles, once the run has ended"),
     Key(
         "chart.first", "chart", "1", "1", "chart_select(0)", "First chart", "keys are for the first chart", footer=False
     ),
@@ -86,6 +84,28 @@ KEYS: tuple[Key, ...] = (
     Key("metrics.apply", "metrics", "enter", "⏎", "apply", "Show", "show what is marked", priority=True),
     Key("metrics.close", "metrics", "escape", "esc", "close", "Cancel", "change nothing"),
     Key("metrics.help", "metrics", "question_mark,f1", "?", "help", "Help", "what the keys do"),
+    Key(
+        "view.system",
+        "dashboard",
+        "g",
+        "g",
+        "system",
+        "System",
+        "GPUs, CPU, RAM, disk: show or hide",
+        footer=False,
+    ),
+    Key("view.alerts", "dashboard", "a", "a", "alerts", "Alerts", "all alerts, and what to do", footer=False),
+    Key("view.bell", "dashboard", "b", "b", "bell", "Bell", "notify at alerts and at the end, or not", footer=False),
+    Key("view.theme", "dashboard", "t", "t", "theme", "Theme", "dark or light", footer=False),
+    Key("app.profiles", "dashboard", "n", "n", "profiles", "New run", "back to the profiles, once the run has ended"),
+    Key("alerts.up", "alerts", "up", "↑", "scroll(-1)", "Up", "a line up"),
+    Key("alerts.down", "alerts", "down", "↓", "scroll(1)", "Down", "a line down"),
+    Key("alerts.page_up", "alerts", "pageup", "PgUp", "page(-1)", "Page up", "a page up"),
+    Key("alerts.page_down", "alerts", "pagedown,space", "PgDn", "page(1)", "Page down", "a page down; also space"),
+    Key("alerts.home", "alerts", "home", "Home", "to_end(0)", "Top", "the newest, and those that still hold"),
+    Key("alerts.end", "alerts", "end", "End", "to_end(1)", "End", "the oldest"),
+    Key("alerts.help", "alerts", "question_mark,f1", "?", "help", "Help", "what the keys do"),
+    Key("alerts.close", "alerts", "escape,a,q", "esc", "dismiss_alerts", "Close", "back to the run; also a and q"),
     Key("dialog.cancel", "dialog", "escape", "esc", "dismiss_dialog", "Cancel", "close this and change nothing"),
 )
 

@@ -116,6 +116,12 @@ class TerminalDriver(LinuxDriver):
         self._closed = threading.Event()
         threading.Thread(target=self._watch, args=(self._closed,), name="terminal-watch", daemon=True).start()
 
+    def write_sequence(self, sequence: str) -> None:
+        """A bell or a notification, whole and in its turn; nothing where no terminal is drawn on."""
+        if self._terminal.isatty():
+            self.write(sequence)
+            self.flush()
+
     def _watch(self, closed: threading.Event) -> None:
         """A terminal that does not control this process goes without a signal, and reading it never waits again."""
         while not closed.wait(WATCH_SECONDS):

@@ -24,6 +24,8 @@ from core.printable import clean
 from core.run_state import RunState, fold
 from reid_tui.event_queue import Run
 from reid_tui.keys import bindings
+from reid_tui.notify import Notifier
+from reid_tui.screens.alerts import AlertsScreen
 from reid_tui.screens.chart_keys import FULL
 from reid_tui.screens.dialogs import QUIT, ChoiceDialog, detach_dialog, quit_dialog, stop_dialog
 from reid_tui.screens.help import HelpScreen
@@ -36,10 +38,13 @@ from reid_tui.widgets.log_pane import LogPane
 from reid_tui.widgets.patience import PatiencePanel
 from reid_tui.widgets.progress import ProgressPanel
 from reid_tui.widgets.status import StatusLine
+from reid_tui.widgets.system import SystemPanel
 
 REDRAW_SECONDS = 0.25
 SAID_SECONDS = 4.0  # how long an answer stays in the status line
 SETTLING_SECONDS = 1.0  # after the end, before a key leaves the screen of the run
+PATIENCE_ROWS = 7  # of the panel of early stopping, with everything in it
+LEAST_TABLE_ROWS = 8  # of the table of epochs, before another panel takes rows of it
 LOG_ROWS = 34  # from this height on there is room for the log beside everything else
 WHILE_LIVE = {"checkpoint", "pause", "stop"}
 HANDED_OVER = "handed over to a process of its own"
@@ -84,6 +89,7 @@ class DashboardScreen(RunCharts, Screen[None]):
         self._ended_at = -math.inf
         self.handed_over = False  # to a process of its own, as soon as it has stopped in this one
         self._log_wanted: bool | None = None  # None: as the height has it
+        self._system_wanted: bool | None = None  # None: where there is room
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(self.run_title, id="header")
@@ -94,7 +100,9 @@ class DashboardScreen(RunCharts, Screen[None]):
                 yield Chart("Rank-1 and mAP, %", unit="%", id="ranks")
             with Container(id="numbers"):
                 yield EpochTable(id="epochs")
-                yield PatiencePanel(id="patience")
+                with Container(id="side"):
+                    yield PatiencePanel(id="patience")
+                    yield SystemPanel(id="system")
         yield LogPane(id="log")
         yield StatusLine(id="status")
         yield Footer(show_command_palette=False)
@@ -132,7 +140,8 @@ class DashboardScreen(RunCharts, Screen[None]):
         """Take what the run has said, and draw what has changed."""
         self._folding_soon = False
         ended_before, alerts = self.state.finished, len(self.state.alerts)
-        for event in self.live.take():
+        events = self.live.take()
+        for event in events:
             fold(self.state, event)
             if (
                 isinstance(event, CheckpointSaved)
@@ -153,6 +162,8 @@ class DashboardScreen(RunCharts, Screen[None]):
             self._wishes.pop("stop", None)
         if self.live.control.paused == self.state.paused:
             self._wishes.pop("pause", None)
+        if isinstance(notifier := getattr(self.app, "notifier", None), Notifier):
+            notifier.hear(self.state.started.name if self.state.started else self.run_title, events)
         for alert in self.state.alerts[alerts:][-3:]:
             # A warning is in the status line, its count beside it; a toast would cover the panels for it.
             if alert.level == "error":
@@ -182,6 +193,10 @@ class DashboardScreen(RunCharts, Screen[None]):
         self.query_one(StatusLine).show(state, self._wish())
         self.query_one(LogPane).show(state)
         self.show_charts(state)
+        self._place_system()
+        self.query_one(SystemPanel).show(state)
+        if isinstance(self.app.screen, AlertsScreen):
+            self.app.screen.refresh_alerts()
 
     def _wish(self) -> str:
         return next(
@@ -192,6 +207,19 @@ class DashboardScreen(RunCharts, Screen[None]):
 
     def on_resize(self) -> None:
         self._place_log()
+        self.call_after_refresh(self._place_system)
+
+    def _place_system(self) -> None:
+        """Beside early stopping where there is room for both; where it is wished for and there is not, in its place."""
+        patience, system = self.query_one(PatiencePanel), self.query_one(SystemPanel)
+        height = system.height_at(max(self.query_one("#side").size.width - 4, 20))
+        wide = self.has_class("-wide")
+        room = self.query_one("#numbers").size.height - (0 if wide else LEAST_TABLE_ROWS)
+        both = height + PATIENCE_ROWS <= room
+        shown = both and self.state.system is not None if self._system_wanted is None else self._system_wanted
+        for panel, wanted in ((system, shown), (patience, (both or not shown) and not self.has_class("-tiny"))):
+            if panel.display != wanted:
+                panel.display = wanted
 
     def charts_placed(self) -> None:
         self._place_log()
@@ -301,6 +329,22 @@ class DashboardScreen(RunCharts, Screen[None]):
             self.action_chart_full()
         self._log_wanted = not self.query_one(LogPane).display
         self._place_log()
+
+    def action_system(self) -> None:
+        if not self.query_one("#body").display:  # behind the log
+            self._log_wanted, self._system_wanted = False, True
+            self._place_log()
+        else:
+            self._system_wanted = not self.query_one(SystemPanel).display
+        self._place_system()
+        self.query_one(SystemPanel).show(self.state)
+
+    def action_alerts(self) -> None:
+        self.app.push_screen(AlertsScreen(self.state))
+
+    def action_bell(self) -> None:
+        if isinstance(notifier := getattr(self.app, "notifier", None), Notifier):
+            self._say_for_a_while(notifier.toggle())
 
     def action_theme(self) -> None:
         self.app.theme = other_theme(self.app.theme)

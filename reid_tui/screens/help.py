@@ -19,6 +19,7 @@ _SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("R-k", "Rank-k: percent of queries with a right match among the first k"),
         ("base", "epoch 0: validation before any training"),
         ("●●○", "patience: epochs without a better Rank-1, of those allowed"),
+        ("▸GPU", "the GPU of this run; dimmed: one that it does not see"),
     ),
     "chart": (
         ("▸", "the chart that keys are for; 1, 2 and tab select another"),

@@ -10,7 +10,7 @@ import pytest
 
 from core import events
 from core.events import EpochFinished, EpochMetrics
-from core.run_state import LOG_LINES_KEPT, LOSS_POINTS_KEPT, LossHistory, RunState, fold
+from core.run_state import LOG_LINES_KEPT, LOSS_POINTS_KEPT, SYSTEMS_KEPT, LossHistory, RunState, fold
 from tests.core.test_events import ALL, STARTED
 
 
@@ -27,13 +27,16 @@ def test_every_event_finds_its_place():
     assert state.started == STARTED
     assert (state.progress, state.patience) == (ALL[1], ALL[3])
     assert state.checkpoints == [ALL[4]]
-    assert state.alerts == [ALL[6]]
-    assert state.finished == ALL[8]
+    assert state.alerts == [ALL[6], ALL[7]]
+    assert (state.over, state.system) == ({"loss-spike": 7.4}, ALL[9])
+    assert state.finished == ALL[-1]
     assert not state.paused
     assert state.now == 9.0
-    assert [text for _, _, text in state.log][-4:] == [
+    assert [text for _, _, text in state.log][-6:] == [
         'title: words with "quotes"',
         "and lines",
+        "title: words",
+        "over: title",
         "red é😀",
         "stopped by the user",
     ]
@@ -173,3 +176,27 @@ def test_every_series_of_a_thinned_history_keeps_its_extremes_and_its_places():
     assert history.x[at] == pytest.approx(123.45, abs=0.1)
     for x, step, seconds in zip(history.x, history.step, history.seconds, strict=True):
         assert (x * 100, seconds * 4) == (pytest.approx(step), step)
+
+
+def test_an_alert_is_active_until_it_is_over_or_the_run_is():
+    first, second = (events.Alert(time, "warning", "t", "m", "disk") for time in (1.0, 5.0))
+    once = events.Alert(1.0, "warning", "t", "m")
+    state = folded(STARTED, first, once)
+    assert (state.is_active(first), state.is_active(once)) == (True, False)
+    fold(state, events.Cleared(3.0, "disk", "t"))
+    assert not state.is_active(first)
+    fold(state, second)
+    assert (state.is_active(first), state.is_active(second)) == (False, True)
+    fold(state, events.RunFinished(9.0, "stopped", "", 1, 8.0))
+    assert not state.is_active(second)
+
+
+def test_a_resumed_run_tells_anew_what_still_holds():
+    alert = events.Alert(0.5, "warning", "t", "m", "disk")
+    assert not folded(alert, STARTED).is_active(alert)
+
+
+def test_readings_of_the_machine_are_bounded():
+    state = folded(*(events.System(float(n)) for n in range(5 * SYSTEMS_KEPT)))
+    assert len(state.systems) == SYSTEMS_KEPT
+    assert state.system == events.System(5 * SYSTEMS_KEPT - 1.0)

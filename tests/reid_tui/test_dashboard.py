@@ -101,6 +101,7 @@ async def test_the_newest_epoch_stays_in_sight_until_the_person_scrolls(open_app
         table.focus()
         await until(pilot, lambda: table.has_focus)
         await pilot.press("home")
+        await until(pilot, lambda: table.scroll_offset.y == 0)
         known = len(board(app).state.epochs)
         await until(pilot, lambda: len(board(app).state.epochs) > known + 5)
         assert table.scroll_offset.y == 0
