@@ -95,6 +95,7 @@ class AttachedRun:
         self._queue = EventQueue(on_events)
         self._process = process
         self._events = EventFile(folder / "events.jsonl")
+        self._closed = threading.Event()
         self._alive = True
         self._built = False
         self._finished: RunFinished | None = None
@@ -106,6 +107,10 @@ class AttachedRun:
 
     def begin(self) -> None:
         self._thread.start()
+
+    def close(self) -> None:
+        """Follow it no longer; what it said last stays."""
+        self._closed.set()
 
     @property
     def alive(self) -> bool:
@@ -126,7 +131,7 @@ class AttachedRun:
         self._queue.put(event)
 
     def _follow(self) -> None:
-        while True:
+        while not self._closed.is_set():
             try:
                 self._look()
             except OSError as error:

@@ -28,6 +28,15 @@ class Series:
     short: str  # for narrow panels
     x: Sequence[float]
     y: Sequence[float]
+    colour: str = ""  # empty: by its place
+    marker: str = ""
+    dash: tuple[int, int] | None = None  # dot columns that are drawn, and that are not; None: a full line
+
+
+def _sign(series: Sequence[Series], index: int) -> tuple[str, str]:
+    """Marker and colour."""
+    each = series[index]
+    return each.marker or MARKERS[index % len(MARKERS)], each.colour or COLOURS[index % len(COLOURS)]
 
 
 @dataclass(frozen=True)
@@ -70,10 +79,11 @@ def legend(series: Sequence[Series], width: int, unit: str = "") -> Content:
     lasts = [known[-1] if len(known := each[np.isfinite(each)]) else np.nan for each in values]
     shown = [f"{last:.1f}" if unit == "%" and np.isfinite(last) else number(float(last)) for last in lasts]
     names, shorts = [each.name for each in series], [each.short for each in series]
+    signs = [_sign(series, index) for index in range(len(series))]
     for labels, gap in ((names, "   "), (names, "  "), (shorts, "  "), (shorts, " ")):
         parts = [
             Content.assemble((f"{marker} ", colour), label, " ", (text, "bold"))
-            for marker, colour, label, text in zip(MARKERS, COLOURS, labels, shown, strict=False)
+            for (marker, colour), label, text in zip(signs, labels, shown, strict=True)
         ]
         line = Content(gap).join(parts)
         if line.cell_length <= width:
@@ -129,6 +139,8 @@ def draw_curves(
     for index in reversed(range(len(series))):
         drawn = scale.drawn(values[index])
         low, high = columns(times[index], drawn, x_low, x_high, plot * 2)
+        if (dash := series[index].dash) is not None:
+            low[np.arange(plot * 2) % sum(dash) >= dash[0]] = np.nan
         mine = cells(dots(low, high, scale.low, scale.high, rows * 4))
         patterns |= mine
         owners[mine > 0] = index
@@ -143,10 +155,8 @@ def draw_curves(
         changes = np.flatnonzero(np.diff(owners[row])) + 1
         for start, stop in zip([0, *changes], [*changes, plot], strict=True):
             text = "".join(chr(BLANK + pattern) if pattern else " " for pattern in patterns[row, start:stop].tolist())
-            parts.append((text, COLOURS[int(owners[row, start]) % len(COLOURS)]))
-        parts += [
-            (MARKERS[index], COLOURS[index]) if (row, index) in ends else (" ", AXIS) for index in range(len(series))
-        ]
+            parts.append((text, _sign(series, int(owners[row, start]))[1] if series else AXIS))
+        parts += [_sign(series, index) if (row, index) in ends else (" ", AXIS) for index in range(len(series))]
         lines.append(Content.assemble(*parts))
     return [*lines, _label_row(x_low, x_high, plot, indent)]
 
@@ -161,14 +171,14 @@ class Curve(Widget):
         self._title = title
         self._unit = unit
         self._series: tuple[Series, ...] = ()
-        self._lengths: tuple[tuple[int, float], ...] = ()  # and the last time: a long series is thinned
+        self._lengths: tuple[tuple[object, ...], ...] = ()  # and the last time: a long series is thinned
         self._drawn_for: tuple[object, ...] = ()
         self._drawing = Content("")
         self.border_title = title
 
     def show(self, *series: Series) -> None:
-        """Take the series, four at most; draws only if one has grown."""
-        lengths = tuple((len(each.y), each.x[-1] if each.x else 0.0) for each in series)
+        """Take the series; draws only if one has grown, or others are given."""
+        lengths = tuple((len(each.y), each.x[-1] if each.x else 0.0, id(each.y), each.marker) for each in series)
         grown = lengths != self._lengths
         self._series, self._lengths = tuple(series), lengths
         if grown:

@@ -1,0 +1,63 @@
+"""Deleting runs: the question, which names every one of them, and the doing, which says what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import ReidError
+from core.printable import clean
+from core.run_fields import RunRow
+from reid_tui.cells import cut_middle
+from reid_tui.screens.dialogs import Choice, ChoiceDialog
+from reid_tui.text import bytes_text, plural
+
+NAMED = 8  # runs; of more the rest is counted
+_NAME_WIDTH = 44  # cells, beside the size; a narrow screen wraps them
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What has come of it: how many runs are gone, and why the others are not."""
+
+    count: int
+    problems: tuple[str, ...]
+
+
+def delete_dialog(rows: Sequence[RunRow], live: Sequence[RunRow] = ()) -> ChoiceDialog:
+    """Results: "delete", "" for keeping them.
+
+    Args:
+        rows: those that would go.
+        live: those that were marked as well, and stay.
+    """
+    lines = [f"{cut_middle(clean(row.summary.name), _NAME_WIDTH)}  {bytes_text(row.size)}" for row in rows[:NAMED]]
+    if len(rows) > NAMED:
+        rest = rows[NAMED:]
+        lines.append(f"… and {len(rest)} more  {bytes_text(sum(row.size for row in rest))}")
+    if live:
+        lines += ["", f"{plural(len(live), 'live run')} marked as well: not deleted, stop first"]
+    total = bytes_text(sum(row.size for row in rows))
+    what = "it" if len(rows) == 1 else "all of them"
+    return ChoiceDialog(
+        f"Delete {plural(len(rows), 'run')}, {total}",
+        "\n".join(lines),
+        (
+            Choice("k", "Keep", "nothing is deleted", ""),
+            Choice("d", "Delete", f"{what}, with every checkpoint; there is no way back", "delete"),
+        ),
+    )
+
+
+def delete_runs(folders: Sequence[Path]) -> Deletion:
+    """Delete each; one that cannot be does not keep the others. For a worker thread."""
+    from core.run_delete import delete_run
+
+    problems = []
+    for folder in folders:
+        try:
+            delete_run(folder)
+        except ReidError as error:
+            problems.append(error.message)
+    return Deletion(len(folders) - len(problems), tuple(problems))
