@@ -17,12 +17,7 @@ from core.run_fields import FIELDS, Field, Kind, RunRow, Value, as_number, profi
 
 _TERM = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)(>=|<=|!=|==|=|>|<)(.*)", re.DOTALL)
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf)([A-Za-z%]*)")
-_ORDERS: dict[str, Callable[[float, float], bool]] = {
-    ">": operator.gt,
-    "<": operator.lt,
-    ">=": operator.ge,
-    "<=": operator.le,
-}
+_ORDERS: dict[str, Callable[[float, float], bool]] = {">": operator.gt, "<": operator.lt}
 _ALIASES = {
     "rank1": "r1", "rank-1": "r1", "r-1": "r1", "standing": "state", "data": "dataset", "batch_size": "batch",
     "learning_rate": "lr", "bytes": "size", "run": "name",
@@ -101,7 +96,7 @@ def _field(name: str, keys: list[str]) -> Field | str:
     for key in keys:
         if lower in (key.lower(), key.lower().partition(".")[2]):
             return key
-    near = difflib.get_close_matches(lower, [*FIELDS, *keys, *(key.partition(".")[2] for key in keys)], 1)
+    near = difflib.get_close_matches(lower, [*FIELDS, *_ALIASES, *keys, *(key.partition(".")[2] for key in keys)], 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(FIELDS)}, and the keys of profiles"
     raise ValueError(f"{name}: no such value; {hint}")
 
@@ -155,10 +150,11 @@ def plain(value: object) -> str:
 def _holds(value: Value, sign: str, wanted: float, near: float) -> bool:
     if isinstance(value, str) or math.isnan(value):
         return False
-    if sign in _ORDERS:
-        return _ORDERS[sign](value, wanted)
-    equal = math.isclose(value, wanted, rel_tol=1e-9, abs_tol=near)
-    return equal == (sign == "=")
+    if sign in ("=", "!="):
+        return math.isclose(value, wanted, rel_tol=1e-9, abs_tol=near) == (sign == "=")
+    if math.isclose(value, wanted, rel_tol=1e-9):  # 100 * 0.834 is not 83.4
+        return sign.endswith("=")
+    return _ORDERS[sign[0]](value, wanted)
 
 
 def _read_number(text: str, kind: Kind) -> float | None:

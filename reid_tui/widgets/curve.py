@@ -171,18 +171,23 @@ class Curve(Widget):
         self._title = title
         self._unit = unit
         self._series: tuple[Series, ...] = ()
-        self._lengths: tuple[tuple[object, ...], ...] = ()  # and the last time: a long series is thinned
+        self._lengths: tuple[tuple[int, float], ...] = ()  # and the last time: a long series is thinned
         self._drawn_for: tuple[object, ...] = ()
         self._drawing = Content("")
         self.border_title = title
 
     def show(self, *series: Series) -> None:
-        """Take the series; draws only if one has grown, or others are given."""
-        lengths = tuple((len(each.y), each.x[-1] if each.x else 0.0, id(each.y), each.marker) for each in series)
+        """Take the series; draws only if one has grown."""
+        lengths = tuple((len(each.y), each.x[-1] if each.x else 0.0) for each in series)
         grown = lengths != self._lengths
         self._series, self._lengths = tuple(series), lengths
         if grown:
             self.refresh()
+
+    def forget(self) -> None:
+        """What is shown next is drawn whatever was shown before."""
+        self._lengths, self._drawn_for = (), ()
+        self.refresh()
 
     def watch_log_scale(self, log_scale: bool) -> None:
         self.border_title = f"{self._title} (log)" if log_scale else self._title

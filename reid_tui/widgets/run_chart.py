@@ -42,9 +42,15 @@ class RunChart(Curve):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__("", id=id)
+        self._shown: tuple[object, ...] = ()
 
     def draw(self, metric: Metric, runs: Sequence[RunHistory], names: Sequence[str], slots: Mapping[Path, int]) -> None:
         """Draw the runs; the first lies on top of the others."""
+        shown = (metric, *((run, slots[run.folder]) for run in runs))
+        if len(shown) == len(self._shown) and all(new == old for new, old in zip(shown, self._shown, strict=True)):
+            return
+        self._shown = shown
+        self.forget()
         self._title = f"{metric.title}, %" if metric.percent else metric.title
         self.watch_log_scale(self.log_scale)
         series = []
