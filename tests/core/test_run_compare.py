@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.run_compare import (
@@ -52,6 +52,7 @@ def test_torn_and_damaged_rows_are_left_out(tmp_path):
     assert all(math.isnan(figure.of(history)) for figure in FIGURES)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # the machine is shared
 @given(st.binary())
 def test_no_file_raises(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("odd")
@@ -97,6 +98,7 @@ def test_a_label_is_what_others_do_not_have():
     assert labels(["a_1", "b_c_1"]) == ["a_1", "b_c_1"]
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # the machine is shared
 @given(st.lists(st.text(st.sampled_from("ab_1-"), min_size=1, max_size=6), min_size=1, max_size=8, unique=True))
 def test_labels_are_all_different(names):
     assert len(set(labels(names))) == len(names)
