@@ -14,7 +14,8 @@ from reid_tui.screens.dialogs import Choice, ChoiceDialog
 from reid_tui.text import bytes_text, plural
 
 NAMED = 8  # runs; of more the rest is counted
-_NAME_WIDTH = 44  # cells, beside the size; a narrow screen wraps them
+_BESIDE_NAME = 18  # cells: the size, and the frame of the dialog
+_NAME_MOST = 44
 
 
 @dataclass(frozen=True)
@@ -25,27 +26,29 @@ class Deletion:
     problems: tuple[str, ...]
 
 
-def delete_dialog(rows: Sequence[RunRow], live: Sequence[RunRow] = ()) -> ChoiceDialog:
+def delete_dialog(rows: Sequence[RunRow], live: Sequence[RunRow], width: int) -> ChoiceDialog:
     """Results: "delete", "" for keeping them.
 
     Args:
         rows: those that would go.
         live: those that were marked as well, and stay.
+        width: cells of the screen.
     """
-    lines = [f"{cut_middle(clean(row.summary.name), _NAME_WIDTH)}  {bytes_text(row.size)}" for row in rows[:NAMED]]
+    room = min(max(width - _BESIDE_NAME, 8), _NAME_MOST)
+    tail = 15 if room == _NAME_MOST else 6  # date and time, or the time alone
+    lines = [f"{cut_middle(clean(row.summary.name), room, tail)}  {bytes_text(row.size)}" for row in rows[:NAMED]]
     if len(rows) > NAMED:
         rest = rows[NAMED:]
         lines.append(f"… and {len(rest)} more  {bytes_text(sum(row.size for row in rest))}")
     if live:
         lines += ["", f"{plural(len(live), 'live run')} marked as well: not deleted, stop first"]
     total = bytes_text(sum(row.size for row in rows))
-    what = "it" if len(rows) == 1 else "all of them"
     return ChoiceDialog(
         f"Delete {plural(len(rows), 'run')}, {total}",
         "\n".join(lines),
         (
             Choice("k", "Keep", "nothing is deleted", ""),
-            Choice("d", "Delete", f"{what}, with every checkpoint; there is no way back", "delete"),
+            Choice("d", "Delete", "for good, with every checkpoint", "delete"),
         ),
     )
 

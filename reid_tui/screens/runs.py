@@ -293,7 +293,7 @@ class RunsScreen(Screen[None]):
                 if choice == "delete":
                     self._delete([row.folder for row in ended])
 
-            self.app.push_screen(delete_dialog(ended, live), answered)
+            self.app.push_screen(delete_dialog(ended, live, self.app.size.width), answered)
 
     def _delete(self, folders: Sequence[Path]) -> None:
         self._say(f"deleting {plural(len(folders), 'run')} …")

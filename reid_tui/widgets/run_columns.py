@@ -13,7 +13,7 @@ from core.run_fields import FIELDS, RunRow
 from reid_tui.cells import cut_middle, fitted
 from reid_tui.text import ago, bytes_text, number, percent
 
-NAME_LEAST, NAME_MOST = 16, 64
+NAME_MOST = 64
 TEXT_MOST = 14  # cells of a column of texts
 SIGNS_WIDTH = 3  # the cursor, the mark, a gap
 SIGNS = {
@@ -139,20 +139,19 @@ def layout_for(width: int, text_widths: dict[str, int]) -> Layout:
         width: cells.
         text_widths: of `widest`.
     """
+    least = 32 if width >= 100 else 20 if width >= 60 else 16
+    least = min(least, max(width - SIGNS_WIDTH - 12, 4))
     chosen: dict[str, int] = {}
-    used = SIGNS_WIDTH + min(NAME_LEAST, max(width - SIGNS_WIDTH - 12, 4)) + 1
+    used = SIGNS_WIDTH + least
     for column in sorted(COLUMNS[1:], key=lambda column: column.rank):
         cells = column.width or min(max(text_widths.get(column.key, 0), len(column.title) + 1), TEXT_MOST)
-        if used + cells > width:
+        if used + 1 + cells > width:
             if column.rank > 1:
                 break
-            cells = max(width - used, 1)  # the state stays, whatever is left for it
+            cells = max(width - used - 1, 1)  # the state stays, whatever is left for it
         chosen[column.key] = cells
-        used += cells + 1
-    # What is left goes to the name first; it is the longest by far.
-    name = min(NAME_LEAST + max(width - used + 1, 0), max(text_widths.get("name", 0), NAME_LEAST), NAME_MOST)
-    if width - SIGNS_WIDTH - 12 < NAME_LEAST:
-        name = max(width - SIGNS_WIDTH - 12, 4)
+        used += 1 + cells
+    name = min(least + max(width - used, 0), max(text_widths.get("name", 0), least), NAME_MOST)
     columns = tuple(column for column in COLUMNS if column.key == "name" or column.key in chosen)
     return Layout(columns, tuple(chosen.get(column.key, name) for column in columns))
 

@@ -300,7 +300,7 @@ async def test_delete_names_the_runs_and_their_bytes(open_runs: OpenRuns, runs: 
         await pilot.press("space", "space", "D")
         assert isinstance(app.screen, ChoiceDialog)
         text = screen_text(app)
-        assert "Delete 2 runs, " in text and "there is no way back" in " ".join(text.split())
+        assert "Delete 2 runs, " in text and "for good" in text
         asked = app.screen._question
         assert [line.split()[0] for line in asked.splitlines()] == ["alpha_lr1e-3", "beta_lr1e-4"]
         assert all(line.split()[0] in text and "kB" in line for line in asked.splitlines())
