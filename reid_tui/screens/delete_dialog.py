@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.cells import cell_len
+
 from core.errors import ReidError
 from core.printable import clean
 from core.run_fields import RunRow
-from reid_tui.cells import cut_middle
+from reid_tui.cells import cut_middle, fitted
 from reid_tui.screens.dialogs import Choice, ChoiceDialog
 from reid_tui.text import bytes_text, plural
 
@@ -36,7 +38,9 @@ def delete_dialog(rows: Sequence[RunRow], live: Sequence[RunRow], width: int) ->
     """
     room = min(max(width - _BESIDE_NAME, 8), _NAME_MOST)
     tail = 15 if room == _NAME_MOST else 6  # date and time, or the time alone
-    lines = [f"{cut_middle(clean(row.summary.name), room, tail)}  {bytes_text(row.size)}" for row in rows[:NAMED]]
+    names = [cut_middle(clean(row.summary.name), room, tail) for row in rows[:NAMED]]
+    longest = max(map(cell_len, names))
+    lines = [f"{fitted(name, longest)}  {bytes_text(row.size):>6}" for name, row in zip(names, rows, strict=False)]
     if len(rows) > NAMED:
         rest = rows[NAMED:]
         lines.append(f"… and {len(rest)} more  {bytes_text(sum(row.size for row in rest))}")
