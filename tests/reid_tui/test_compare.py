@@ -95,6 +95,8 @@ async def test_m_draws_the_next_metric(open_compare: OpenCompare) -> None:
         for _ in METRICS:
             chart = app.screen.query_one(RunChart)
             assert str(chart.border_title) in screen_text(app)
+            if len(titles) == 1:
+                assert "● lr1e-3 65.0" in screen_text(app)  # mAP: as many points, other values
             titles.append(str(chart.border_title).removesuffix(", %"))
             before = screen_text(app)
             await pilot.press("m")

@@ -391,7 +391,7 @@ async def test_help_and_theme(open_runs: OpenRuns) -> None:
 async def test_a_run_of_this_process_stays_while_the_list_is_shown(
     open_app: OpenApp, profile: Profile, runs: Path
 ) -> None:
-    fake = FakeRun(epochs=1000, batches=20, pace=0.02, patience=0)
+    fake = FakeRun(epochs=30, batches=20, pace=0.02, patience=0)
     async with open_app(fake, selected=profile, runs_dir=runs) as (app, pilot):
         own = app.screen
         assert isinstance(own, DashboardScreen)
