@@ -19,6 +19,7 @@ from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
+from textual.screen import Screen
 
 from core.control import RunControl
 from core.errors import ReidError
@@ -30,15 +31,19 @@ from reid_tui.event_queue import Run
 from reid_tui.live_run import Emit, LiveRun
 from reid_tui.notify import Notifier
 from reid_tui.output import OutputLines
+from reid_tui.screens.compare import CompareScreen
 from reid_tui.screens.dashboard import DashboardScreen
 from reid_tui.screens.picker import PickerScreen
 from reid_tui.screens.run_charts import ChartSettings
+from reid_tui.screens.runs import RunsScreen
 from reid_tui.terminal import TerminalDriver
 from reid_tui.theme import THEMES, first_theme
 
 if TYPE_CHECKING:
     from core.profile import Profile
     from core.profile_files import ProfileReading
+    from core.run_fields import RunRow
+    from core.run_scan import RunScan
 
 StartRun = Callable[["Profile", Emit, RunControl], object]
 MakeRun = Callable[[Callable[[], None]], Run]
@@ -57,6 +62,8 @@ class ReidApp(App[None]):
         selected: a profile to launch at once, without the picker.
         start_run: the training, called in a thread of its own; returns when the run has ended.
         attach: a run folder to show at once, without the picker.
+        list_runs: show the runs of this machine first, not the picker.
+        runs_dir: the folder that holds the runs that are listed; None: all of this machine.
         start_detached: starts what the picker gives in a process of its own, and gives the run that follows it.
         warm: loads what the training will need (torch), in a thread, while the picker is on the screen.
         driver_class: another driver, for tests.
@@ -76,6 +83,8 @@ class ReidApp(App[None]):
         start_run: StartRun,
         *,
         attach: Path | None = None,
+        list_runs: bool = False,
+        runs_dir: Path | None = None,
         start_detached: StartDetached | None = None,
         warm: Callable[[], None] | None = None,
         driver_class: type[Driver] | None = None,
@@ -87,6 +96,9 @@ class ReidApp(App[None]):
         self._selected = selected
         self._start_run = start_run
         self._attached = attach
+        self._list_runs = list_runs
+        self._runs_dir = runs_dir
+        self._scan: RunScan | None = None
         self._start_detached = start_detached
         self._warm = warm
         self._printed = OutputLines()
@@ -120,6 +132,8 @@ class ReidApp(App[None]):
             self._show_run(self._attached.name, partial(AttachedRun, self._attached))
         elif self._selected is not None:
             self.launch(self._selected, self._selected.run.name)
+        elif self._list_runs:
+            self.push_screen(RunsScreen(self._look_at_runs))
         else:
             self.push_screen(PickerScreen(self._read_profiles))
             self.call_after_refresh(self._warm_up)
@@ -163,19 +177,88 @@ class ReidApp(App[None]):
         self._output.clear()
         self.push_screen(self._dashboard)
 
+    @property
+    def _training_here(self) -> bool:
+        """Whether a thread of this process is at work on a run; another one must not begin beside it."""
+        return self._last is not None and not self._last.live.attached and self._last.live.alive
+
+    # The list of runs -------------------------------------------------------------------------------------------
+
+    def _look_at_runs(self) -> list[RunRow]:
+        """In a worker thread, one at a time; the import is here because pydantic would delay the first frame."""
+        from core.run_scan import RunScan
+
+        self._scan = self._scan or RunScan(self._runs_dir)
+        return self._scan.look()
+
+    @on(PickerScreen.RunsWanted)
+    @on(DashboardScreen.RunsWanted)
+    def _runs_wanted(self) -> None:
+        if self._below(RunsScreen):
+            self._go_back()
+        elif not isinstance(self.screen, RunsScreen):
+            self.push_screen(RunsScreen(self._look_at_runs))
+
+    @on(RunsScreen.OpenWanted)
+    @on(CompareScreen.OpenWanted)
+    def _open_wanted(self, message: RunsScreen.OpenWanted | CompareScreen.OpenWanted) -> None:
+        """Show a run of any process. One that trains in this process keeps its screen."""
+        own = next((screen for screen in self.screen_stack if _shows(screen, message.folder)), None)
+        if own is not None:
+            while self.screen is not own:
+                self._go_back()
+            return
+        screen = DashboardScreen(message.folder.name, partial(AttachedRun, message.folder))
+        screen.opened_from_list = True
+        if self._last is None or self._last.live.attached:
+            self._dashboard = self._last = screen
+        self.push_screen(screen)
+
+    @on(RunsScreen.CompareWanted)
+    def _compare_wanted(self, message: RunsScreen.CompareWanted) -> None:
+        self.push_screen(CompareScreen(message.folders))
+
+    @on(RunsScreen.BackWanted)
+    def _list_left(self) -> None:
+        if len(self.screen_stack) > 2:
+            self._go_back()
+        else:
+            self.exit()
+
+    @on(DashboardScreen.BackWanted)
+    @on(CompareScreen.BackWanted)
+    def _go_back(self) -> None:
+        """Take the upper screen away; one that only watches a run stops to."""
+        screen = self.screen
+        self.pop_screen()
+        if isinstance(screen, DashboardScreen) and isinstance(screen.live, AttachedRun):
+            screen.live.leave()
+            if self._last is screen:
+                self._dashboard = self._last = None
+
+    def _below(self, kind: type[Screen[None]]) -> bool:
+        """Whether the screen below the upper one is of a kind."""
+        return len(self.screen_stack) > 1 and isinstance(self.screen_stack[-2], kind)
+
     @on(PickerScreen.Picked)
     def _picked(self, message: PickerScreen.Picked) -> None:
         if not isinstance(self.screen, DashboardScreen):
             self.launch(message.profile, message.path.stem)
 
     @on(DashboardScreen.ProfilesWanted)
+    @on(RunsScreen.NewRunWanted)
     def _profiles_wanted(self) -> None:
+        if self._training_here:
+            self.notify("a run trains in this process; it must end first, or be detached (d)", markup=False, timeout=6)
+            return
+        while len(self.screen_stack) > 2 and not isinstance(self.screen, PickerScreen):
+            self._go_back()
         self._dashboard = None
-        if len(self.screen_stack) > 1 and isinstance(picker := self.screen_stack[-2], PickerScreen):
-            self.pop_screen()
+        if isinstance(picker := self.screen, PickerScreen):
             picker.action_reload()
         else:
             self.switch_screen(PickerScreen(self._read_profiles))
+            self.call_after_refresh(self._warm_up)
 
     def _handle_exception(self, error: Exception) -> None:
         """Textual's last act before it gives up the screen; there is no public way to learn of it."""
@@ -210,7 +293,7 @@ class ReidApp(App[None]):
         elif not self._dashboard.asks_to_quit:
             while self.screen is not self._dashboard:
                 self.pop_screen()
-            self._dashboard.action_leave()
+            await self._dashboard.action_leave()
 
     def action_hint(self) -> None:
         """ctrl+c copies what is selected; many press it to leave, and are told how."""
@@ -255,6 +338,14 @@ class ReidApp(App[None]):
             self._dashboard.say([TERMINAL_GONE], "warning")
             self._dashboard.fold_now()
         self.exit()
+
+
+def _shows(screen: Screen[object], folder: Path) -> bool:
+    """Whether a screen is the dashboard of a run that trains, or has trained, in this process."""
+    if not isinstance(screen, DashboardScreen) or screen.live.attached:
+        return False
+    started = screen.state.started
+    return started is not None and Path(started.folder).resolve() == folder
 
 
 def log_file_of(state: RunState) -> Path | None:

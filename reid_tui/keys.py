@@ -8,7 +8,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Where = Literal["picker", "dashboard", "chart", "metrics", "alerts", "dialog"]
+Where = Literal["picker", "dashboard", "chart", "metrics", "alerts", "dialog", "runs", "compare"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ KEYS: tuple[Key, ...] = (
     Key("picker.launch", "picker", "enter", "⏎", "launch", "Launch", "start the highlighted profile"),
     Key("picker.clear", "picker", "escape", "esc", "clear", "Clear filter", "show every profile again"),
     Key("picker.reload", "picker", "f5", "F5", "reload", "Reload", "read the profile files again"),
+    Key("picker.runs", "picker", "f3", "F3", "runs", "Runs", "all runs of this machine"),
     Key("picker.theme", "picker", "f2", "F2", "theme", "Theme", "dark or light", footer=False),
     Key("picker.help", "picker", "f1,question_mark", "F1", "help", "Help", "what the keys do; also ?", priority=True),
     Key("picker.quit", "picker", "ctrl+q", "^q", "leave", "Quit", "leave reid-tui", priority=True),
@@ -106,6 +107,52 @@ KEYS: tuple[Key, ...] = (
     Key("alerts.end", "alerts", "end", "End", "to_end(1)", "End", "the oldest"),
     Key("alerts.help", "alerts", "question_mark,f1", "?", "help", "Help", "what the keys do"),
     Key("alerts.close", "alerts", "escape,a,q", "esc", "dismiss_alerts", "Close", "back to the run; also a and q"),
+    Key("app.runs", "dashboard", "r", "r", "runs", "Runs", "all runs of this machine; this one goes on"),
+    Key(
+        "app.back",
+        "dashboard",
+        "escape",
+        "esc",
+        "back",
+        "Back",
+        "back to the list of runs",
+        footer=False,
+    ),
+    Key("runs.up", "runs", "up", "↑", "move(-1)", "Up", "the run above", footer=False),
+    Key("runs.down", "runs", "down", "↓", "move(1)", "Down", "the run below", footer=False),
+    Key("runs.page_up", "runs", "pageup", "PgUp", "page(-1)", "Page up", "a screen up", footer=False),
+    Key("runs.page_down", "runs", "pagedown", "PgDn", "page(1)", "Page down", "a screen down", footer=False),
+    Key("runs.first", "runs", "home", "Home", "end(False)", "First", "the first run", footer=False),
+    Key("runs.last", "runs", "end", "End", "end(True)", "Last", "the last run", footer=False),
+    Key("runs.open", "runs", "enter", "⏎", "open", "Open", "the dashboard of the run, live or not"),
+    Key("runs.mark", "runs", "space", "space", "mark", "Mark", "mark the run, or take its mark away"),
+    Key("runs.unmark", "runs", "u", "u", "unmark", "Unmark all", "take all marks away", footer=False),
+    Key("runs.compare", "runs", "c", "c", "compare", "Compare", "the marked runs beside each other, up to 8"),
+    Key("runs.filter", "runs", "slash", "/", "filter", "Filter", "words, r1>70, state=finished, lr<1e-4, age<2d"),
+    Key("runs.sort", "runs", "s", "s", "sort", "Sort", "by the next column; a click on a title does it, too"),
+    Key("runs.turn", "runs", "S", "S", "turn", "Turn round", "the other way round", footer=False),
+    Key("runs.delete", "runs", "D", "D", "delete", "Delete", "delete the marked runs, or this one; asks first"),
+    Key("runs.new", "runs", "n", "n", "new", "New run", "pick a profile"),
+    Key("runs.help", "runs", "question_mark,f1", "?", "help", "Help", "what the keys do"),
+    Key("runs.theme", "runs", "t", "t", "theme", "Theme", "dark or light", footer=False),
+    Key("runs.back", "runs", "escape", "esc", "back", "Back", "out of the filter, then out of the list", footer=False),
+    Key("runs.quit", "runs", "q", "q", "leave", "Back", "back, or leave where there is nothing behind"),
+    Key("compare.metric", "compare", "m", "m", "metric(1)", "Metric", "draw the next metric"),
+    Key("compare.metric_back", "compare", "M", "M", "metric(-1)", "Back", "draw the metric before", footer=False),
+    Key("compare.up", "compare", "up", "↑", "move(-1)", "Up", "the run above", footer=False),
+    Key("compare.down", "compare", "down", "↓", "move(1)", "Down", "the run below", footer=False),
+    Key("compare.pin", "compare", "p", "p", "pin", "Pin", "draw the run on top, and the others against it"),
+    Key("compare.hide", "compare", "space", "space", "hide", "Hide", "take the curve away, or bring it back"),
+    Key("compare.panel", "compare", "v", "v", "panel", "Differences", "numbers, or what differs in the profiles"),
+    Key("compare.page_up", "compare", "pageup", "PgUp", "page(-1)", "Page up", "scroll them up", footer=False),
+    Key("compare.page_down", "compare", "pagedown", "PgDn", "page(1)", "Page down", "scroll them down", footer=False),
+    Key("compare.left", "compare", "left", "←", "shift(-1)", "Left", "columns to the left", footer=False),
+    Key("compare.right", "compare", "right", "→", "shift(1)", "Right", "columns to the right", footer=False),
+    Key("compare.log_scale", "compare", "y", "y", "log_scale", "Log scale", "log scale of the chart", footer=False),
+    Key("compare.open", "compare", "enter", "⏎", "open", "Open", "the dashboard of the run"),
+    Key("compare.theme", "compare", "t", "t", "theme", "Theme", "dark or light", footer=False),
+    Key("compare.help", "compare", "question_mark,f1", "?", "help", "Help", "what the keys do"),
+    Key("compare.back", "compare", "escape,q", "q", "back", "Back", "back to the runs; also esc"),
     Key("dialog.cancel", "dialog", "escape", "esc", "dismiss_dialog", "Cancel", "close this and change nothing"),
 )
 

@@ -46,6 +46,8 @@ def run_app(
     overrides: Sequence[str] = (),
     warm: Callable[[], None] | None = None,
     attach: Path | None = None,
+    list_runs: bool = False,
+    runs_dir: Path | None = None,
     detach: bool = False,
 ) -> int:
     """Show the app until the person leaves it, wait for the run, and say how it ended.
@@ -66,6 +68,8 @@ def run_app(
         start_run,
         warm=warm,
         attach=attach,
+        list_runs=list_runs,
+        runs_dir=runs_dir,
         start_detached=_start_detached if detach else None,
         driver_class=TerminalDriver,
     )

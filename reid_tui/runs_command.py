@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reid_tui.training import run_profile
+from reid_tui.training import load_torch, run_profile
 
 if TYPE_CHECKING:
     from core.run_summary import RunSummary
@@ -25,7 +25,9 @@ _ASKED = {
 
 
 def add_runs_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    runs = commands.add_parser("runs", help="list the runs of this machine: how each stands, how good it became")
+    runs = commands.add_parser(
+        "runs", help="the runs of this machine: sorted, filtered, opened, compared, deleted; into a pipe, a list"
+    )
     _add_place(runs)
     runs.add_argument("--json", action="store_true", help="a line of JSON for each, with its whole profile")
     runs.set_defaults(run=_runs)
@@ -90,8 +92,14 @@ def _attach(options: argparse.Namespace) -> int:
 
 
 def _runs(options: argparse.Namespace) -> int:
+    """On a terminal the screen of runs; plain lines into a pipe, or for `--json`."""
     from core.run_list import list_runs
+    from reid_tui.terminal import can_show_app
 
+    if not options.json and can_show_app()[0]:
+        from reid_tui.launch_app import run_app
+
+        return run_app(start_run=run_profile, list_runs=True, runs_dir=options.runs, warm=load_torch)
     runs = list_runs(options.runs)
     if options.json:
         for run in runs:

@@ -74,6 +74,12 @@ class DashboardScreen(RunCharts, Screen[None]):
     class ProfilesWanted(Message):
         """The person wants to pick another profile, and the run has ended."""
 
+    class RunsWanted(Message):
+        """The person wants to see all runs."""
+
+    class BackWanted(Message):
+        """The person wants to go back to where the run was opened from."""
+
     def __init__(
         self, title: str, make_run: Callable[[Callable[[], None]], Run], output: list[LogLine] | None = None
     ) -> None:
@@ -87,6 +93,7 @@ class DashboardScreen(RunCharts, Screen[None]):
         self._wishes: dict[str, str] = {}
         self._dialog: ChoiceDialog | None = None
         self._ended_at = -math.inf
+        self.opened_from_list = False
         self.handed_over = False  # to a process of its own, as soon as it has stopped in this one
         self._log_wanted: bool | None = None  # None: as the height has it
         self._system_wanted: bool | None = None  # None: where there is room
@@ -250,6 +257,8 @@ class DashboardScreen(RunCharts, Screen[None]):
             return self.live.attached or self.state.finished is not None
         if action == "detach":
             return self.run_is_live
+        if action == "back":
+            return self.opened_from_list
         return True
 
     def _wished(self, name: str, text: str) -> None:
@@ -360,10 +369,16 @@ class DashboardScreen(RunCharts, Screen[None]):
         else:
             self.post_message(self.ProfilesWanted())
 
-    def action_detach(self) -> None:
+    def action_runs(self) -> None:
+        self.post_message(self.RunsWanted())
+
+    def action_back(self) -> None:
+        self.post_message(self.BackWanted())
+
+    async def action_detach(self) -> None:
         """Leave the screen, and let the run go on: one in this process goes over to a process of its own."""
         if self.live.attached:
-            self.app.exit()
+            await self.app.action_quit()
         elif not self.live.built:
             self._say_for_a_while("still loading: it can be left once it trains")
         elif self.live.control.stopping:
@@ -377,11 +392,11 @@ class DashboardScreen(RunCharts, Screen[None]):
             self.live.control.stop_after_batch(HANDED_OVER)
             self.app.exit()
 
-    def action_leave(self) -> None:
+    async def action_leave(self) -> None:
         if self.run_is_live and not self.live.attached:
             self._ask(quit_dialog(self._stopping, built=self.live.built), self._quit_chosen)
         else:
-            self.app.exit()
+            await self.app.action_quit()  # which asks if another run is live in this process
 
     def _quit_chosen(self, choice: str | None) -> None:
         if choice == "quit":

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from core.run_fields import FIELDS
 from reid_tui.keys import Where, bindings, keys_of
 
 _SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -25,6 +26,17 @@ _SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("▸", "the chart that keys are for; 1, 2 and tab select another"),
         ("~", "a smoothed value"),
         ("wheel", "zooms at the pointer; dragging pans, a click puts the cursor"),
+    ),
+    "runs": (
+        ("❯ ✓", "the cursor; a marked run"),
+        ("R-1", "best Rank-1 and the mAP of that epoch, percent; epochs are those done, of all"),
+        ("/", "words must all occur; with > < >= <= = != values are compared: " + ", ".join(FIELDS)),
+        ("", "rates in percent, sizes as 2GB, ages as 3h or 2d, texts with * as in model=vit*; keys of profiles, too"),
+    ),
+    "compare": (
+        ("★", "the best of the runs that are compared"),
+        ("⌂", "pinned: the differences of the others are shown against it"),
+        ("-", "a curve that is hidden"),
     ),
     "picker": (
         ("✘", "the profile has problems and cannot be launched"),

@@ -63,6 +63,9 @@ class PickerScreen(Screen[None]):
         profile: Profile
         path: Path
 
+    class RunsWanted(Message):
+        """The person wants to see all runs."""
+
     @dataclass
     class ProfilesRead(Message):
         """Posted from the worker."""
@@ -198,6 +201,9 @@ class PickerScreen(Screen[None]):
             )
             return
         self.post_message(self.Picked(reading.launchable, reading.path))
+
+    def action_runs(self) -> None:
+        self.post_message(self.RunsWanted())
 
     def action_theme(self) -> None:
         self.app.theme = other_theme(self.app.theme)

@@ -70,7 +70,7 @@ def open_app(profiles: list[Path]) -> OpenApp:
             async with app.run_test(size=size) as pilot:
                 yield app, pilot
         finally:
-            if app.live_run is not None:
+            if app.live_run is not None and not app.live_run.attached:
                 app.live_run.control.stop_after_batch()
                 assert app.live_run.join(10)
 
