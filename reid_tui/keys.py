@@ -8,7 +8,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Where = Literal["picker", "dashboard", "dialog"]
+Where = Literal["picker", "dashboard", "dialog", "queue", "editor"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,9 @@ KEYS: tuple[Key, ...] = (
     Key("picker.clear", "picker", "escape", "esc", "clear", "Clear filter", "show every profile again"),
     Key("picker.reload", "picker", "f5", "F5", "reload", "Reload", "read the profile files again"),
     Key("picker.theme", "picker", "f2", "F2", "theme", "Theme", "dark or light", footer=False),
+    Key("picker.edit", "picker", "f4", "F4", "edit", "Edit", "change values of the highlighted profile"),
+    Key("picker.queue", "picker", "f6", "F6", "add", "Queue", "put the highlighted profile into the queue"),
+    Key("picker.show_queue", "picker", "f7", "F7", "queue", "Show queue", "the runs that wait", footer=False),
     Key("picker.help", "picker", "f1,question_mark", "F1", "help", "Help", "what the keys do; also ?", priority=True),
     Key("picker.quit", "picker", "ctrl+q", "^q", "leave", "Quit", "leave reid-tui", priority=True),
     Key(
@@ -56,7 +59,40 @@ KEYS: tuple[Key, ...] = (
     Key("view.log", "dashboard", "l", "l", "log", "Log", "show or hide the log"),
     Key("view.log_scale", "dashboard", "y", "y", "log_scale", "Log scale", "log scale of the loss chart", footer=False),
     Key("view.theme", "dashboard", "t", "t", "theme", "Theme", "dark or light", footer=False),
+    Key(
+        "run.queue", "dashboard", "u", "u", "queue", "Queue", "the runs that wait; add to them, move them", footer=False
+    ),
+    Key(
+        "run.hold",
+        "dashboard",
+        "h",
+        "h",
+        "hold",
+        "Hold",
+        "keep the next run from beginning; again: go on",
+        footer=False,
+    ),
     Key("app.profiles", "dashboard", "n", "n", "profiles", "New run", "back to the profiles, once the run has ended"),
+    Key("queue.begin", "queue", "enter", "⏎", "begin", "Begin", "start the highlighted run, if none is at work"),
+    Key("queue.earlier", "queue", "e", "e", "shift(-1)", "Earlier", "move the highlighted run up"),
+    Key("queue.later", "queue", "l", "l", "shift(1)", "Later", "move the highlighted run down"),
+    Key("queue.remove", "queue", "x", "x", "remove", "Remove", "take the highlighted run out"),
+    Key("queue.add", "queue", "a", "a", "add", "Add", "pick a profile to put behind the others"),
+    Key("queue.hold", "queue", "h", "h", "hold", "Hold", "keep the next run from beginning; again: go on"),
+    Key("queue.help", "queue", "question_mark,f1", "?", "help", "Help", "what the keys do"),
+    Key("queue.close", "queue", "escape,u,q", "esc", "close", "Close", "back to the run; also u and q"),
+    Key("editor.save", "editor", "f2", "F2", "save", "Save as", "write a profile file of another name"),
+    Key("editor.launch", "editor", "f5", "F5", "launch", "Launch", "start a run with these values, without saving"),
+    Key("editor.queue", "editor", "f6", "F6", "add", "Queue", "put a run with these values into the queue"),
+    Key("editor.reset", "editor", "f8", "F8", "reset", "Reset", "the value of the file again"),
+    Key("editor.changes", "editor", "f9", "F9", "changes", "Changes", "everything that differs from the file"),
+    Key("editor.problem", "editor", "f3", "F3", "problem", "Problem", "go to the next problem", footer=False),
+    Key("editor.next", "editor", "down,enter", "↓", "focus_by(1)", "Next", "the next value; also tab", footer=False),
+    Key("editor.previous", "editor", "up", "↑", "focus_by(-1)", "Previous", "the value before", footer=False),
+    Key("editor.page_down", "editor", "pagedown", "PgDn", "focus_by(10)", "Page down", "ten values on", footer=False),
+    Key("editor.page_up", "editor", "pageup", "PgUp", "focus_by(-10)", "Page up", "ten values back", footer=False),
+    Key("editor.help", "editor", "f1,question_mark", "F1", "help", "Help", "what the keys do; also ? outside of texts"),
+    Key("editor.close", "editor", "escape", "esc", "close", "Back", "back to the profiles"),
     Key("dialog.cancel", "dialog", "escape", "esc", "dismiss_dialog", "Cancel", "close this and change nothing"),
 )
 

@@ -24,7 +24,8 @@ from core.printable import clean
 from core.run_state import RunState, fold
 from reid_tui.event_queue import Run
 from reid_tui.keys import bindings
-from reid_tui.screens.dialogs import QUIT, ChoiceDialog, detach_dialog, quit_dialog, stop_dialog
+from reid_tui.run_queue import RunQueue
+from reid_tui.screens.dialogs import QUIT, ChoiceDialog, detach_dialog, drop_queue_dialog, quit_dialog, stop_dialog
 from reid_tui.screens.help import HelpScreen
 from reid_tui.theme import other_theme
 from reid_tui.widgets.curve import Curve, Series
@@ -33,6 +34,7 @@ from reid_tui.widgets.header import HeaderBar
 from reid_tui.widgets.log_pane import LogPane
 from reid_tui.widgets.patience import PatiencePanel
 from reid_tui.widgets.progress import ProgressPanel
+from reid_tui.widgets.queue_line import QueueLine
 from reid_tui.widgets.status import StatusLine
 
 REDRAW_SECONDS = 0.25
@@ -50,6 +52,7 @@ class DashboardScreen(Screen[None]):
         title: name of the profile, shown until the run says its own.
         make_run: makes the run that is shown; gets what wakes the screen.
         output: lines that were written to the terminal before this screen was there.
+        queue: the runs that wait for the end of this one.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard")
@@ -64,13 +67,24 @@ class DashboardScreen(Screen[None]):
     class Finished(Message):
         """The run has ended; the thread may still be closing its files."""
 
+    class QueueWanted(Message):
+        """The queue is to be shown."""
+
+    class HoldWanted(Message):
+        """The queue is to be held, or to go on."""
+
     class ProfilesWanted(Message):
         """The person wants to pick another profile, and the run has ended."""
 
     def __init__(
-        self, title: str, make_run: Callable[[Callable[[], None]], Run], output: list[LogLine] | None = None
+        self,
+        title: str,
+        make_run: Callable[[Callable[[], None]], Run],
+        output: list[LogLine] | None = None,
+        queue: RunQueue | None = None,
     ) -> None:
         super().__init__()
+        self.queue = queue or RunQueue()
         self.run_title = title
         self.state = RunState()
         self.live = make_run(self._wake)
@@ -94,11 +108,13 @@ class DashboardScreen(Screen[None]):
                 yield EpochTable(id="epochs")
                 yield PatiencePanel(id="patience")
         yield LogPane(id="log")
+        yield QueueLine(id="queue")
         yield StatusLine(id="status")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         self._place_log()
+        self.show_queue(time.monotonic())
         self._show()
         self.live.begin()
 
@@ -155,6 +171,10 @@ class DashboardScreen(Screen[None]):
             self.refresh_bindings()
             self.post_message(self.Finished())
         self._show()
+
+    def show_queue(self, now: float) -> None:
+        """Say what waits and when it begins; `now` as of `time.monotonic`."""
+        self.query_one(QueueLine).show(self.queue, now)
 
     def _toast(self, alert: Alert) -> None:
         message = "\n".join(clean(line) for line in alert.message.splitlines()[:6])
@@ -216,6 +236,10 @@ class DashboardScreen(Screen[None]):
             return self.live.attached or self.state.finished is not None
         if action == "detach":
             return self.run_is_live
+        if action == "queue":
+            return bool(self.queue.runs)  # a run that was not launched here has none
+        if action == "hold":
+            return bool(self.queue.waiting)
         return True
 
     def _wished(self, name: str, text: str) -> None:
@@ -290,6 +314,12 @@ class DashboardScreen(Screen[None]):
             self._wished("stop", f"■ stopping {batch} …")
         self._wishes.pop("pause", None)
 
+    def action_queue(self) -> None:
+        self.post_message(self.QueueWanted())
+
+    def action_hold(self) -> None:
+        self.post_message(self.HoldWanted())
+
     def action_log(self) -> None:
         self._log_wanted = not self.query_one(LogPane).display
         self._place_log()
@@ -315,13 +345,13 @@ class DashboardScreen(Screen[None]):
     def action_detach(self) -> None:
         """Leave the screen, and let the run go on: one in this process goes over to a process of its own."""
         if self.live.attached:
-            self.app.exit()
+            self.action_leave()
         elif not self.live.built:
             self._say_for_a_while("still loading: it can be left once it trains")
         elif self.live.control.stopping:
             self._say_for_a_while(f"■ the run {self._stopping}")
         else:
-            self._ask(detach_dialog(), self._detach_chosen)
+            self._ask(detach_dialog(len(self.queue.waiting)), self._detach_chosen)
 
     def _detach_chosen(self, choice: str | None) -> None:
         if choice == "detach" and self.run_is_live:
@@ -331,8 +361,15 @@ class DashboardScreen(Screen[None]):
 
     def action_leave(self) -> None:
         if self.run_is_live and not self.live.attached:
-            self._ask(quit_dialog(self._stopping, built=self.live.built), self._quit_chosen)
+            waiting = len(self.queue.waiting)
+            self._ask(quit_dialog(self._stopping, built=self.live.built, waiting=waiting), self._quit_chosen)
+        elif self.queue.waiting:
+            self._ask(drop_queue_dialog(len(self.queue.waiting), live=self.run_is_live), self._drop_chosen)
         else:
+            self.app.exit()
+
+    def _drop_chosen(self, choice: str | None) -> None:
+        if choice == "quit":
             self.app.exit()
 
     def _quit_chosen(self, choice: str | None) -> None:
