@@ -63,13 +63,16 @@ def plain_console() -> Console:
     return Console(file=cast("IO[str]", _UntilGone(sys.stdout)), highlight=False, soft_wrap=True)
 
 
-def run_one(start: Start, console: Console, *, usr1_stops: bool = False) -> Ended:
+def run_one(
+    start: Start, console: Console, *, usr1_stops: bool = False, told_to_end: Callable[[], object] = lambda: False
+) -> Ended:
     """The run of `run_headless`.
 
     Args:
         start: the whole run.
         console: gets its words.
         usr1_stops: whether SIGUSR1 stops the run as well.
+        told_to_end: whether a signal came before those that are taken here.
     """
     control = RunControl()
     signals: list[str] = []
@@ -90,6 +93,8 @@ def run_one(start: Start, console: Console, *, usr1_stops: bool = False) -> Ende
     before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, save)
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hung_up)
     try:
+        if told_to_end():
+            raise KeyboardInterrupt
         with printer:
             printer.say("loading torch and open_clip")
             finished = start(printer, control)

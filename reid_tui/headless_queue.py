@@ -47,7 +47,12 @@ def run_queue_headless(
             console.print(Text(clean(f"{place} of {total}: {run.title}"), style="bold"))
             gc.collect()  # what the last run has left on the device
             try:
-                ended = run_one(partial(train, run.profile), console, usr1_stops=requeue_code is not None)
+                ended = run_one(
+                    partial(train, run.profile),
+                    console,
+                    usr1_stops=requeue_code is not None,
+                    told_to_end=lambda: bool(signals),
+                )
             except KeyboardInterrupt:
                 interrupted = True
                 run.standing, run.message = "stopped", "interrupted before it began to train"

@@ -87,10 +87,16 @@ KEYS: tuple[Key, ...] = (
     Key("editor.reset", "editor", "f8", "F8", "reset", "Reset", "the value of the file again"),
     Key("editor.changes", "editor", "f9", "F9", "changes", "Changes", "everything that differs from the file"),
     Key("editor.problem", "editor", "f3", "F3", "problem", "Problem", "go to the next problem", footer=False),
-    Key("editor.next", "editor", "down,enter", "↓", "focus_by(1)", "Next", "the next value; also tab", footer=False),
-    Key("editor.previous", "editor", "up", "↑", "focus_by(-1)", "Previous", "the value before", footer=False),
-    Key("editor.page_down", "editor", "pagedown", "PgDn", "focus_by(10)", "Page down", "ten values on", footer=False),
-    Key("editor.page_up", "editor", "pageup", "PgUp", "focus_by(-10)", "Page up", "ten values back", footer=False),
+    *(
+        # Taken before the field gets them: what is typed behind them must not reach the field before.
+        Key(f"editor.{id}", "editor", key, shown, f"focus_by({by})", words, tooltip, footer=False, priority=True)
+        for id, key, shown, by, words, tooltip in (
+            ("next", "down,tab,enter", "↓", 1, "Next", "the next value; also tab and enter"),
+            ("previous", "up,shift+tab", "↑", -1, "Previous", "the value before"),
+            ("page_down", "pagedown", "PgDn", 10, "Page down", "ten values on"),
+            ("page_up", "pageup", "PgUp", -10, "Page up", "ten values back"),
+        )
+    ),
     Key("editor.help", "editor", "f1,question_mark", "F1", "help", "Help", "what the keys do; also ? outside of texts"),
     Key("editor.close", "editor", "escape", "esc", "close", "Back", "back to the profiles"),
     Key("dialog.cancel", "dialog", "escape", "esc", "dismiss_dialog", "Cancel", "close this and change nothing"),

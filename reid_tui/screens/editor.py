@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Footer, Static
 
 from core.printable import clean
 from core.profile import Profile
@@ -110,8 +110,14 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
 
     @on(FieldRow.Edited)
     def _edited(self, message: FieldRow.Edited) -> None:
-        if self.form[message.row.field.key] != message.text:
-            self.form[message.row.field.key] = message.text
+        self._take(message.row)
+
+    def _take(self, *rows: FieldRow) -> None:
+        """Take what stands in the fields. A key may come before the message of the letter that was typed before it."""
+        edited = [row for row in rows if self.form[row.field.key] != row.text]
+        for row in edited:
+            self.form[row.field.key] = row.text
+        if edited:
             self._validate()
 
     def _validate(self) -> None:
@@ -179,7 +185,7 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
     @property
     def row(self) -> FieldRow | None:
         """The row that has the focus."""
-        return next((row for row in self.rows.values() if row.control.has_focus), None)
+        return next((row for row in self.rows.values() if row.control is self.focused), None)
 
     @on(events.DescendantFocus)
     def _show_detail(self) -> None:
@@ -211,15 +217,11 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.can_launch if action == "launch" else True
 
-    @on(Input.Submitted)
-    def _submitted(self) -> None:
-        self.action_focus_by(1)
-
     def action_focus_by(self, by: int) -> None:
         rows = list(self.rows.values())
         at = rows.index(self.row) if self.row is not None else 0
         to = (at + by) % len(rows) if abs(by) == 1 else min(max(at + by, 0), len(rows) - 1)
-        rows[to].control.focus()
+        self.set_focus(rows[to].control)
 
     def action_problem(self) -> None:
         """The next field with a problem, from the one with the focus on."""
@@ -227,19 +229,22 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
         at = keys.index(self.row.field.key) if self.row is not None else 0
         ahead = [key for key in (*keys[at + 1 :], *keys[: at + 1]) if key in self.check.problems]
         if ahead:
-            self.rows[ahead[0]].control.focus()
+            self.set_focus(self.rows[ahead[0]].control)
 
     def action_reset(self) -> None:
         if self.row is not None:
             self.row.put(self.form.original(self.row.field.key))
 
     def action_changes(self) -> None:
+        self._take(*self.rows.values())
         self.app.push_screen(ChangesScreen(self.form.changes))
 
     def action_launch(self) -> None:
+        self._take(*self.rows.values())
         self._check_folders("launched")
 
     def action_add(self) -> None:
+        self._take(*self.rows.values())
         self._check_folders("queued")
 
     def _go(self, what: str) -> None:
@@ -252,6 +257,7 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
             self.dismiss((title, self.check.profile))
 
     def action_save(self) -> None:
+        self._take(*self.rows.values())
         check = self.form.check()  # a folder that is not there yet stands in the way of a launch only
         if check.profile is None:
             self._is_clean("saved")
@@ -272,6 +278,7 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
         self.app.push_screen(HelpScreen("editor"))
 
     def action_close(self) -> None:
+        self._take(*self.rows.values())
         if not self.form.changes:
             self.dismiss(None)
             return
