@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -48,7 +49,10 @@ def save_new_profile(path: Path, text: str, *, replace: bool) -> None:
         FileExistsError: it is there, and is not to be replaced.
         OSError: it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, "is a file, not a folder", error.filename) from error
     if not replace and os.path.lexists(path):
         raise FileExistsError(path)
     atomic_write(path, lambda file: file.write(text.encode()))

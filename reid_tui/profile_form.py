@@ -6,7 +6,7 @@ The form knows no key by name: what the schema gains, the form has.
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -197,6 +197,13 @@ class ProfileForm:
 
     def __setitem__(self, key: str, text: str) -> None:
         self._texts[key] = text
+
+    def lay_over(self, overrides: Iterable[str]) -> None:
+        """Take `table.key=value` each as a change; of keys that there are not the launch will tell."""
+        for override in overrides:
+            key, _, value = override.partition("=")
+            if (item := self._by_key.get(key.strip())) is not None:
+                self._texts[item.key] = item.text_of(parse_value(value))
 
     def original(self, key: str) -> str:
         """The text that the key has in the file, or by default."""

@@ -20,7 +20,6 @@ from textual.widgets import Footer, Static
 
 from core.printable import clean
 from core.profile import Profile
-from core.sweep import parse_value
 from reid_tui.keys import bindings
 from reid_tui.profile_form import Check, ProfileForm, check_values
 from reid_tui.screens.dialogs import Choice, ChoiceDialog
@@ -73,11 +72,7 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
         self.form = ProfileForm(tables)
         self.can_launch = True
         self._enqueue = enqueue
-        keys = {field.key: field for field in self.form.fields}
-        for override in overrides:
-            key, _, value = override.partition("=")
-            if (field := keys.get(key.strip())) is not None:
-                self.form[field.key] = field.text_of(parse_value(value))
+        self.form.lay_over(overrides)
         fields = sorted(self.form.fields, key=lambda f: ORDER.index(f.table) if f.table in ORDER else len(ORDER))
         self.rows = {field.key: FieldRow(field, self.form[field.key]) for field in fields}
         self.check = Check(None)

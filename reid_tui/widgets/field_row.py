@@ -8,12 +8,12 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult, RenderResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from core.printable import clean
 from reid_tui.profile_form import FormField
@@ -81,8 +81,8 @@ class ChoiceField(Widget, can_focus=True):
         self.post_message(self.Changed())
 
 
-class FieldRow(Vertical):
-    """Shows a field of the form.
+class FieldRow(Widget):
+    """Shows a field of the form: it draws the name and the problem itself, for few widgets are quick to lay out.
 
     Args:
         field: the key.
@@ -99,20 +99,26 @@ class FieldRow(Vertical):
     def __init__(self, field: FormField, text: str) -> None:
         super().__init__()
         self.field = field
-        self._label = Static(self._label_text("", ""), classes="label")
         self.control = ChoiceField(field.choices, text) if field.choices else FieldInput(field, text)
-        self._problem = Static(classes="problem")
-        self._problem.display = False
-        self._shown = (False, "")
+        self._changed, self._problem = False, ""
 
     def compose(self) -> ComposeResult:
-        with Horizontal():
-            yield self._label
-            yield self.control
-        yield self._problem
+        yield self.control
 
-    def _label_text(self, mark: str, colour: str) -> Content:
-        return Content.assemble((f" {mark or ' '} ", f"bold {colour}".strip()), clean(self.field.name))
+    def render(self) -> RenderResult:
+        mark, colour = ("✘", "$error") if self._problem else ("•", "$accent") if self._changed else (" ", "")
+        label = Content.assemble((f" {mark} ", f"bold {colour}".strip()), clean(self.field.name))
+        lines = [label.truncate(max(self.control.styles.margin.left - 1, 8), ellipsis=True)]
+        lines += [Content.assemble("    ", line) for line in self._problem_lines(self.size.width)]
+        return Content("\n").join(lines)
+
+    def _problem_lines(self, width: int) -> list[Content]:
+        if not self._problem:
+            return []
+        return Content.styled(clean(self._problem), "$error").wrap(max(width - 5, 10))
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return 1 + len(self._problem_lines(width))
 
     @property
     def text(self) -> str:
@@ -126,16 +132,13 @@ class FieldRow(Vertical):
 
     def show(self, *, changed: bool, problem: str) -> None:
         """Mark a change, and say what is wrong (empty: nothing)."""
-        if self._shown == (changed, problem):
-            return
-        self._shown = changed, problem
-        mark, colour = ("✘", "$error") if problem else ("•", "$accent") if changed else ("", "")
-        self._label.update(self._label_text(mark, colour))
-        self._problem.display = bool(problem)
-        self._problem.update(Content(clean(problem)))
+        if (self._changed, self._problem) != (changed, problem):
+            layout = problem != self._problem
+            self._changed, self._problem = changed, problem
+            self.refresh(layout=layout)
 
     @on(Input.Changed)
     @on(ChoiceField.Changed)
-    def _changed(self, event: Message) -> None:
+    def _edited(self, event: Message) -> None:
         event.stop()
         self.post_message(self.Edited(self, self.text))
