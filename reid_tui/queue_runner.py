@@ -79,7 +79,8 @@ class QueueRunner:
 
     def _tick(self) -> None:
         now = time.monotonic()
-        busy = self._app.screen is not self._app.dashboard and not isinstance(self._app.screen, QueueScreen)
+        resting = (self._app.dashboard, *([] if self._app.on_a_run else [self._app.screen]))
+        busy = self._app.screen not in resting and not isinstance(self._app.screen, QueueScreen)
         if self.queue.seconds_left(now) == 0 and self.at_rest and not (busy and now < self._ended_at + BUSY_SECONDS):
             self.begin(self.queue.waiting[0])
         else:

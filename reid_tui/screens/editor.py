@@ -79,9 +79,11 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
         self._folder_problems: dict[str, tuple[str, str]] = {}  # by key: the text that it was about, the problem
         self._number = 0  # of the values: one more with every change
         self._timer: Timer | None = None
+        self._subtitle = self._detail = ""  # as they are drawn
 
     def compose(self) -> ComposeResult:
-        yield Static(classes="bar", id="editor-title")
+        title = Content.assemble(("reid-tui", "bold $primary"), ("  edit a profile", "$foreground 70%"))
+        yield Static(title, classes="bar")
         with Container(id="edit"):
             with FormScroll(id="form", classes="panel"):
                 table = ""
@@ -167,14 +169,13 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
         for key, row in self.rows.items():
             row.show(changed=key in changed, problem=self.check.problems.get(key, ""))
         where = short_path(self.path.parent, 40)
-        self.query_one("#editor-title", Static).update(
-            Content.assemble(("reid-tui", "bold $primary"), ("  edit a profile", "$foreground 70%"))
-        )
         form = self.query_one("#form")
         parts = [f"• {plural(len(changes), 'change')}" if changes else where]
         if self.check.problems:
             parts.append(f"✘ {plural(len(self.check.problems), 'problem')}")
-        form.border_subtitle = Content(" · ".join(parts))
+        if self._subtitle != (subtitle := " · ".join(parts)):
+            self._subtitle = subtitle
+            form.border_subtitle = Content(subtitle)
         self._show_detail()
 
     @property
@@ -202,7 +203,10 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
             lines.append(Content.styled(f"✘ {clean(problem)}", "bold $error"))
         if self.size.width >= 110 and (changes := form.changes):
             lines += [Content(""), Content.styled(plural(len(changes), "change"), "bold"), *change_lines(changes)]
-        self.query_one("#detail-text", Static).update(Content("\n").join(lines))
+        text = Content("\n").join(lines)
+        if text.markup != self._detail:  # to lay it out again is the dear part of a key
+            self._detail = text.markup
+            self.query_one("#detail-text", Static).update(text)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._show_detail)
