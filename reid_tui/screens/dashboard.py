@@ -174,7 +174,8 @@ class DashboardScreen(Screen[None]):
 
     def show_queue(self, now: float) -> None:
         """Say what waits and when it begins; `now` as of `time.monotonic`."""
-        self.query_one(QueueLine).show(self.queue, now)
+        for line in self.query(QueueLine):  # none while the screen is being made or taken down
+            line.show(self.queue, now)
 
     def _toast(self, alert: Alert) -> None:
         message = "\n".join(clean(line) for line in alert.message.splitlines()[:6])

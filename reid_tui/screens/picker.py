@@ -122,7 +122,8 @@ class PickerScreen(Screen[None]):
     def show_queue(self, waiting: int) -> None:
         """Say how many runs wait."""
         self._waiting = waiting
-        self.query_one("#picker-title", Static).update(self._title())
+        for title in self.query("#picker-title").results(Static):  # none while the screen is being made
+            title.update(self._title())
 
     # Reading ----------------------------------------------------------------------------------------------------
 

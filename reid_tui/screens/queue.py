@@ -37,7 +37,7 @@ _MARKS = {
 def queue_entry(run: QueuedRun) -> Content:
     """A line of the list: mark, how it stands, best Rank-1, title."""
     mark, colour = _MARKS[run.standing]
-    rate = f"{percent(run.rank1):>5} " if run.standing in {"done", "stopped", "failed"} else ""
+    rate = f"{percent(run.rank1) if run.standing in {'done', 'stopped', 'failed'} else '':>5}  "
     return Content.assemble((f"{mark} {run.standing:<8}", f"bold {colour}"), (rate, "bold"), clean(run.title))
 
 
@@ -128,8 +128,8 @@ class QueueScreen(ModalScreen[None]):
         lines = [Content("Nothing is in the queue; a adds a profile.")] if not self._shown else []
         if run is not None:
             lines += [Content(clean(text)) for text in (run.message.partition("\n")[0], run.folder) if text]
-        if state.plain:
-            lines.append(Content(state.plain.partition(" · ")[0]))
+        if self._queue.held or not self._queue.running:
+            lines += [Content(state.plain.partition(" · ")[0])] if state.plain else []
         detail = self.query_one("#queue-detail", Static)
         detail.display = bool(lines)
         detail.update(Content("\n").join(lines))

@@ -106,8 +106,11 @@ class FieldRow(Widget):
         yield self.control
 
     def render(self) -> RenderResult:
-        mark, colour = ("✘", "$error") if self._problem else ("•", "$accent") if self._changed else (" ", "")
-        label = Content.assemble((f" {mark} ", f"bold {colour}".strip()), clean(self.field.name))
+        label = Content.assemble(
+            ("•" if self._changed else " ", "bold $accent"),
+            ("✘" if self._problem else " ", "bold $error"),
+            f" {clean(self.field.name)}",
+        )
         lines = [label.truncate(max(self.control.styles.margin.left - 1, 8), ellipsis=True)]
         lines += [Content.assemble("    ", line) for line in self._problem_lines(self.size.width)]
         return Content("\n").join(lines)

@@ -229,7 +229,7 @@ async def test_typing_changes_a_value_and_marks_it(editing) -> None:
     async with editing(size=(120, 40)) as (app, pilot):
         await put(app, pilot, "train.epochs", "20")
         await until(pilot, lambda: "• 1 change" in screen_text(app))
-        assert " • epochs" in screen_text(app)
+        assert "•  epochs" in screen_text(app)
         assert "12 → 20" in screen_text(app)
         await pilot.press("f8")
         await until(pilot, lambda: "1 change" not in screen_text(app))
@@ -256,7 +256,7 @@ async def test_choices_are_cycled_and_picked_by_letter(editing) -> None:
 async def test_a_problem_stands_at_its_field_and_stops_a_launch(editing) -> None:
     async with editing() as (app, pilot):
         await put(app, pilot, "train.epochs", "0")
-        await until(pilot, lambda: "✘ epochs" in screen_text(app) and "✘ 1 problem" in screen_text(app))
+        await until(pilot, lambda: "•✘ epochs" in screen_text(app) and "✘ 1 problem" in screen_text(app))
         assert "input should be greater than or equal to 1 (it is 0)" in screen_text(app)
         await go_to(app, pilot, "run.seed")
         for key, done in (("f5", "launched"), ("f6", "queued"), ("f2", "saved")):
@@ -311,7 +311,7 @@ async def test_what_was_typed_last_counts(editing) -> None:
         await go_to(app, pilot, "data.dataset")
         for key in ("end", "x", "down", "y", "f5"):
             app.post_message(events.Key(key, key if len(key) == 1 else None))
-        await until(pilot, lambda: isinstance(app.screen, DashboardScreen))
+        await until(pilot, lambda: isinstance(app.screen, DashboardScreen) and app.screen.state.started)
         run = app.queue.runs[0]
         assert (run.profile.data.dataset, run.profile.data.aspect) == ("demo-handsx", "y")
         assert run.title == "alpha · data.dataset=demo-handsx · data.aspect=y"
