@@ -317,6 +317,15 @@ async def test_what_was_typed_last_counts(editing) -> None:
         assert run.title == "alpha · data.dataset=demo-handsx · data.aspect=y"
 
 
+async def test_what_was_typed_last_is_saved(editing) -> None:
+    async with editing() as (app, pilot):
+        await go_to(app, pilot, "data.dataset")
+        for key in ("end", "x", "f2"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: isinstance(app.screen, SaveProfileDialog))
+        assert 'dataset = "demo-handsx"' in app.screen._text
+
+
 async def test_changes_are_queued_without_leaving_the_form(editing) -> None:
     async with editing() as (app, pilot):
         for epochs in ("20", "30"):
