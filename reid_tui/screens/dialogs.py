@@ -111,7 +111,7 @@ def stop_dialog(otherwise: str, *, built: bool, after_epoch: bool) -> ChoiceDial
 
 def detach_dialog(waiting: int = 0) -> ChoiceDialog:
     """Results: "detach", "" for staying. `waiting`: runs of the queue, which go with it."""
-    queue = f" The {plural(waiting, 'run')} of the queue follow there." if waiting else ""
+    queue = f" The queue goes along: {plural(waiting, 'run')} waiting." if waiting else ""
     return ChoiceDialog(
         "Leave the run to itself",
         f"It is saved after the batch in hand, and goes on in a process of its own.{queue}",

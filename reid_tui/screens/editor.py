@@ -283,7 +283,7 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
             return
         dialog = ChoiceDialog(
             "Unsaved changes",
-            f"{plural(len(self.form.changes), 'value')} differ from {clean(self.path.name)}.",
+            f"{plural(len(self.form.changes), 'change')} against {clean(self.path.name)}.",
             (
                 Choice("s", "Save as", "write them to a profile file", "save"),
                 Choice("d", "Discard", "back to the profiles without them", "discard"),

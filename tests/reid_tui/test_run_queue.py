@@ -298,7 +298,7 @@ async def test_quitting_says_how_many_are_dropped(open_app: OpenApp) -> None:
         await pilot.press("s")
         assert isinstance(app.screen, DashboardScreen) and app.is_running
         await pilot.press("d")
-        await until(pilot, lambda: "The 2 runs of the queue" in screen_text(app))
+        await until(pilot, lambda: "The queue goes along" in screen_text(app))
         await pilot.press("c", "q", "q")
         await until(pilot, lambda: not app.is_running)
 
