@@ -23,7 +23,7 @@ from textual.screen import Screen
 
 from core.control import RunControl
 from core.errors import ReidError
-from core.events import LogLine
+from core.events import LogLine, RunFinished
 from core.printable import clean
 from core.run_state import RunState
 from reid_tui.attached_run import AttachedRun
@@ -31,21 +31,28 @@ from reid_tui.event_queue import Run
 from reid_tui.live_run import Emit, LiveRun
 from reid_tui.notify import Notifier
 from reid_tui.output import OutputLines
+from reid_tui.queue_runner import QueueRunner
+from reid_tui.run_queue import QueuedRun, RunQueue
 from reid_tui.screens.compare import CompareScreen
 from reid_tui.screens.dashboard import DashboardScreen
+from reid_tui.screens.dialogs import ChoiceDialog, drop_queue_dialog
 from reid_tui.screens.picker import PickerScreen
+from reid_tui.screens.queue import QueueScreen
 from reid_tui.screens.run_charts import ChartSettings
 from reid_tui.screens.runs import RunsScreen
 from reid_tui.terminal import TerminalDriver
+from reid_tui.text import plural
 from reid_tui.theme import THEMES, first_theme
 
 if TYPE_CHECKING:
     from core.profile import Profile
     from core.profile_files import ProfileReading
     from core.run_fields import RunRow
+    from core.run_plan import PlannedRun
     from core.run_scan import RunScan
+    from reid_tui.screens.editor import EditorScreen
 
-StartRun = Callable[["Profile", Emit, RunControl], object]
+StartRun = Callable[["Profile", Emit, RunControl], RunFinished]
 MakeRun = Callable[[Callable[[], None]], Run]
 StartDetached = Callable[["Profile"], MakeRun]
 OUTPUT_LINES_KEPT = 500
@@ -67,6 +74,7 @@ class ReidApp(App[None]):
         start_detached: starts what the picker gives in a process of its own, and gives the run that follows it.
         warm: loads what the training will need (torch), in a thread, while the picker is on the screen.
         driver_class: another driver, for tests.
+        queued: runs to launch one after another, the first at once, without the picker.
     """
 
     TITLE = "reid-tui"
@@ -88,6 +96,7 @@ class ReidApp(App[None]):
         start_detached: StartDetached | None = None,
         warm: Callable[[], None] | None = None,
         driver_class: type[Driver] | None = None,
+        queued: Sequence[PlannedRun] = (),
     ) -> None:
         super().__init__(driver_class=driver_class)
         self._profile_paths = profile_paths
@@ -107,6 +116,8 @@ class ReidApp(App[None]):
         self._last: DashboardScreen | None = None
         self.chart_settings = ChartSettings()  # as the person has set them, from one run to the next
         self.notifier = Notifier(os.environ, self._write_to_terminal, time.time)
+        self.queue = RunQueue([QueuedRun(run.title, run.profile) for run in queued])
+        self.queue_runner = QueueRunner(self, self.queue)
         self.terminal_lost = False
         self.crash: Exception | None = None  # what the screen has failed with
         for theme in THEMES:
@@ -117,6 +128,11 @@ class ReidApp(App[None]):
     def dashboard(self) -> DashboardScreen | None:
         """The dashboard of the last run that was launched, if there was one; it may have been left."""
         return self._last
+
+    @property
+    def on_a_run(self) -> bool:
+        """Whether a dashboard is on the screen, be it below others."""
+        return self._dashboard is not None
 
     @property
     def live_run(self) -> Run | None:
@@ -130,6 +146,8 @@ class ReidApp(App[None]):
         self._handle_signals()
         if self._attached is not None:
             self._show_run(self._attached.name, partial(AttachedRun, self._attached))
+        elif self.queue.waiting:
+            self.queue_runner.begin(self.queue.waiting[0])
         elif self._selected is not None:
             self.launch(self._selected, self._selected.run.name)
         elif self._list_runs:
@@ -162,20 +180,35 @@ class ReidApp(App[None]):
 
     def launch(self, profile: Profile, title: str) -> None:
         """Show the dashboard, which starts the run."""
-        if self._start_detached is None:
-            self._show_run(title, partial(LiveRun, partial(self._start_run, profile)))
-            return
-        try:
-            make_run = self._start_detached(profile)
-        except (ReidError, OSError) as error:
-            self.notify(clean(str(error)), title="The run could not be started", severity="error", markup=False)
-        else:
-            self._show_run(title, make_run)
+        run = self.queue.begin_new(title, profile)
+        if error := self._show_new(run):
+            self.queue.runs.remove(run)
+            self.notify(clean(error), title="The run could not be started", severity="error", markup=False)
 
-    def _show_run(self, title: str, make_run: MakeRun) -> None:
-        self._dashboard = self._last = DashboardScreen(title, make_run, list(self._output))
+    def _train(self, profile: Profile, emit: Emit, control: RunControl) -> RunFinished:
+        """In the thread of the run."""
+        if self.queue.ended:
+            gc.collect()  # what the last run has left on the device
+        return self._start_run(profile, emit, control)
+
+    def _show_new(self, run: QueuedRun, *, replace: bool = False) -> str:
+        """Start a run and show it; gives why it could not be started."""
+        make_run: MakeRun = partial(LiveRun, partial(self._train, run.profile))
+        if self._start_detached is not None:
+            try:
+                make_run = self._start_detached(run.profile)
+            except (ReidError, OSError) as error:
+                return str(error)
+        self._show_run(run.title, make_run, replace=replace)
+        return ""
+
+    def _show_run(self, title: str, make_run: MakeRun, *, replace: bool = False) -> None:
+        self._dashboard = self._last = DashboardScreen(title, make_run, list(self._output), self.queue)
         self._output.clear()
-        self.push_screen(self._dashboard)
+        if replace:
+            self.switch_screen(self._dashboard)
+        else:
+            self.push_screen(self._dashboard)
 
     @property
     def _training_here(self) -> bool:
@@ -251,6 +284,7 @@ class ReidApp(App[None]):
         if self._training_here:
             self.notify("a run trains in this process; it must end first, or be detached (d)", markup=False, timeout=6)
             return
+        self.queue_runner.hold()  # whoever goes to the profiles has something else in mind
         while len(self.screen_stack) > 2 and not isinstance(self.screen, PickerScreen):
             self._go_back()
         self._dashboard = None
@@ -259,6 +293,95 @@ class ReidApp(App[None]):
         else:
             self.switch_screen(PickerScreen(self._read_profiles))
             self.call_after_refresh(self._warm_up)
+        self.call_after_refresh(self.queue_runner.changed)
+
+    @on(PickerScreen.EditWanted)
+    def _edit_wanted(self, message: PickerScreen.EditWanted) -> None:
+        self.run_worker(partial(self._open_editor, message.path), thread=True, group="editor", exclusive=True)
+
+    def _open_editor(self, path: Path) -> None:
+        """In a worker thread: the file may lie far away, and pydantic takes its time."""
+        from core.profile_files import read_tables
+        from reid_tui.screens.editor import EditorScreen
+
+        try:
+            tables = read_tables(path)
+        except ReidError as error:
+            self.call_from_thread(self.notify, clean(error.message), severity="error", markup=False)
+            return
+        self.call_from_thread(self._show_editor, lambda: EditorScreen(path, tables, self._overrides, self.enqueue))
+
+    def _show_editor(self, make: Callable[[], EditorScreen]) -> None:
+        if isinstance(self.screen, PickerScreen):
+            editor = make()
+            editor.can_launch = not self.screen.adding
+            self.push_screen(editor, self._editor_left)
+
+    def _editor_left(self, launched: tuple[str, Profile] | None) -> None:
+        if isinstance(self.screen, PickerScreen):
+            self.screen.action_reload()
+        if launched is not None:
+            self.launch(launched[1], launched[0])
+
+    # The queue ----------------------------------------------------------------------------------------------------
+
+    def show_next(self, run: QueuedRun) -> str:
+        """Show a run of the queue in the place of the last one; gives why it could not be started."""
+        if self._dashboard is None:
+            while len(self.screen_stack) > 1 and not isinstance(self.screen, PickerScreen):
+                self.pop_screen()
+            return self._show_new(run)
+        while self.screen is not self._dashboard:
+            self.pop_screen()
+        return self._show_new(run, replace=True)
+
+    def show_queue(self, now: float) -> None:
+        """Draw how the queue stands, wherever it is on the screen."""
+        for screen in self.screen_stack:
+            if not screen.is_mounted or not screen.is_running:
+                continue
+            if isinstance(screen, DashboardScreen):
+                screen.show_queue(now)
+            elif isinstance(screen, PickerScreen):
+                screen.show_queue(len(self.queue.waiting))
+            elif isinstance(screen, QueueScreen):
+                screen.show()
+
+    @on(DashboardScreen.Finished)
+    def _run_ended(self) -> None:
+        if self._last is not None:
+            self.queue_runner.run_ended(self._last.state)
+
+    @on(DashboardScreen.QueueWanted)
+    @on(PickerScreen.QueueWanted)
+    def _queue_wanted(self) -> None:
+        self.push_screen(QueueScreen(self.queue, lambda: self.queue_runner.at_rest, self.queue_runner.changed))
+
+    @on(DashboardScreen.HoldWanted)
+    @on(QueueScreen.HoldWanted)
+    def _hold_wanted(self) -> None:
+        self.queue_runner.toggle_hold()
+
+    @on(QueueScreen.BeginWanted)
+    def _begin_wanted(self, message: QueueScreen.BeginWanted) -> None:
+        if self.queue_runner.at_rest and message.run in self.queue.waiting:
+            self.queue_runner.begin(message.run)
+
+    @on(QueueScreen.AddWanted)
+    def _add_wanted(self) -> None:
+        self.pop_screen()
+        if not isinstance(self.screen, PickerScreen):
+            self.push_screen(PickerScreen(self._read_profiles, adding=True))
+
+    @on(PickerScreen.Queued)
+    def _queued(self, message: PickerScreen.Queued) -> None:
+        self.enqueue(message.path.stem, message.profile)
+
+    def enqueue(self, title: str, profile: Profile) -> None:
+        """Put a run behind the others; nothing begins by itself before a run was launched."""
+        self.queue.add(title, profile)
+        self.notify(clean(f"{title} is in the queue: {plural(len(self.queue.waiting), 'run')} waiting"), markup=False)
+        self.queue_runner.added()
 
     def _handle_exception(self, error: Exception) -> None:
         """Textual's last act before it gives up the screen; there is no public way to learn of it."""
@@ -288,12 +411,20 @@ class ReidApp(App[None]):
 
     async def action_quit(self) -> None:
         """ctrl+q, wherever it is not bound otherwise: asks while a run of this process is live, like `q`."""
-        if self._dashboard is None or not self._dashboard.run_is_live or self._dashboard.live.attached:
-            self.exit()
+        live = self._dashboard is not None and self._dashboard.run_is_live and not self._dashboard.live.attached
+        if self._dashboard is None or not (live or self.queue.waiting):
+            if not self.queue.waiting:
+                self.exit()
+            elif not isinstance(self.screen, ChoiceDialog):
+                self.push_screen(drop_queue_dialog(len(self.queue.waiting)), self._drop_chosen)
         elif not self._dashboard.asks_to_quit:
             while self.screen is not self._dashboard:
                 self.pop_screen()
             await self._dashboard.action_leave()
+
+    def _drop_chosen(self, choice: str | None) -> None:
+        if choice == "quit":
+            self.exit()
 
     def action_hint(self) -> None:
         """ctrl+c copies what is selected; many press it to leave, and are told how."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Where = Literal["picker", "dashboard", "chart", "metrics", "alerts", "dialog", "runs", "compare"]
+Where = Literal["picker", "dashboard", "chart", "metrics", "alerts", "dialog", "runs", "compare", "queue", "editor"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ KEYS: tuple[Key, ...] = (
     Key("picker.reload", "picker", "f5", "F5", "reload", "Reload", "read the profile files again"),
     Key("picker.runs", "picker", "f3", "F3", "runs", "Runs", "all runs of this machine"),
     Key("picker.theme", "picker", "f2", "F2", "theme", "Theme", "dark or light", footer=False),
+    Key("picker.edit", "picker", "f4", "F4", "edit", "Edit", "change values of the highlighted profile"),
+    Key("picker.queue", "picker", "f6", "F6", "add", "Queue", "put the highlighted profile into the queue"),
+    Key("picker.show_queue", "picker", "f7", "F7", "queue", "Show queue", "the runs that wait", footer=False),
     Key("picker.help", "picker", "f1,question_mark", "F1", "help", "Help", "what the keys do; also ?", priority=True),
     Key("picker.quit", "picker", "ctrl+q", "^q", "leave", "Quit", "leave reid-tui", priority=True),
     Key(
@@ -98,6 +101,19 @@ KEYS: tuple[Key, ...] = (
     Key("view.alerts", "dashboard", "a", "a", "alerts", "Alerts", "all alerts, and what to do", footer=False),
     Key("view.bell", "dashboard", "b", "b", "bell", "Bell", "notify at alerts and at the end, or not", footer=False),
     Key("view.theme", "dashboard", "t", "t", "theme", "Theme", "dark or light", footer=False),
+    Key(
+        "run.queue", "dashboard", "u", "u", "queue", "Queue", "the runs that wait; add to them, move them", footer=False
+    ),
+    Key(
+        "run.hold",
+        "dashboard",
+        "h",
+        "h",
+        "hold",
+        "Hold",
+        "keep the next run from beginning; again: go on",
+        footer=False,
+    ),
     Key("app.profiles", "dashboard", "n", "n", "profiles", "New run", "back to the profiles, once the run has ended"),
     Key("alerts.up", "alerts", "up", "↑", "scroll(-1)", "Up", "a line up"),
     Key("alerts.down", "alerts", "down", "↓", "scroll(1)", "Down", "a line down"),
@@ -153,6 +169,32 @@ KEYS: tuple[Key, ...] = (
     Key("compare.theme", "compare", "t", "t", "theme", "Theme", "dark or light", footer=False),
     Key("compare.help", "compare", "question_mark,f1", "?", "help", "Help", "what the keys do"),
     Key("compare.back", "compare", "escape,q", "q", "back", "Back", "back to the runs; also esc"),
+    Key("queue.begin", "queue", "enter", "⏎", "begin", "Begin", "start the highlighted run, if none is at work"),
+    Key("queue.earlier", "queue", "e", "e", "shift(-1)", "Earlier", "move the highlighted run up"),
+    Key("queue.later", "queue", "l", "l", "shift(1)", "Later", "move the highlighted run down"),
+    Key("queue.remove", "queue", "x", "x", "remove", "Remove", "take the highlighted run out"),
+    Key("queue.add", "queue", "a", "a", "add", "Add", "pick a profile to put behind the others"),
+    Key("queue.hold", "queue", "h", "h", "hold", "Hold", "keep the next run from beginning; again: go on"),
+    Key("queue.help", "queue", "question_mark,f1", "?", "help", "Help", "what the keys do"),
+    Key("queue.close", "queue", "escape,u,q", "esc", "close", "Close", "back to the run; also u and q"),
+    Key("editor.save", "editor", "f2", "F2", "save", "Save as", "write a profile file of another name"),
+    Key("editor.launch", "editor", "f5", "F5", "launch", "Launch", "start a run with these values, without saving"),
+    Key("editor.queue", "editor", "f6", "F6", "add", "Queue", "put a run with these values into the queue"),
+    Key("editor.reset", "editor", "f8", "F8", "reset", "Reset", "the value of the file again"),
+    Key("editor.changes", "editor", "f9", "F9", "changes", "Changes", "everything that differs from the file"),
+    Key("editor.problem", "editor", "f3", "F3", "problem", "Problem", "go to the next problem", footer=False),
+    *(
+        # Taken before the field gets them: what is typed behind them must not reach the field before.
+        Key(f"editor.{id}", "editor", key, shown, f"focus_by({by})", words, tooltip, footer=False, priority=True)
+        for id, key, shown, by, words, tooltip in (
+            ("next", "down,tab,enter", "↓", 1, "Next", "the next value; also tab and enter"),
+            ("previous", "up,shift+tab", "↑", -1, "Previous", "the value before"),
+            ("page_down", "pagedown", "PgDn", 10, "Page down", "ten values on"),
+            ("page_up", "pageup", "PgUp", -10, "Page up", "ten values back"),
+        )
+    ),
+    Key("editor.help", "editor", "f1,question_mark", "F1", "help", "Help", "what the keys do; also ? outside of texts"),
+    Key("editor.close", "editor", "escape", "esc", "close", "Back", "back to the profiles"),
     Key("dialog.cancel", "dialog", "escape", "esc", "dismiss_dialog", "Cancel", "close this and change nothing"),
 )
 

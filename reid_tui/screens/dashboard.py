@@ -25,9 +25,10 @@ from core.run_state import RunState, fold
 from reid_tui.event_queue import Run
 from reid_tui.keys import bindings
 from reid_tui.notify import Notifier
+from reid_tui.run_queue import RunQueue
 from reid_tui.screens.alerts import AlertsScreen
 from reid_tui.screens.chart_keys import FULL
-from reid_tui.screens.dialogs import QUIT, ChoiceDialog, detach_dialog, quit_dialog, stop_dialog
+from reid_tui.screens.dialogs import QUIT, ChoiceDialog, detach_dialog, drop_queue_dialog, quit_dialog, stop_dialog
 from reid_tui.screens.help import HelpScreen
 from reid_tui.screens.run_charts import RunCharts
 from reid_tui.theme import other_theme
@@ -37,6 +38,7 @@ from reid_tui.widgets.header import HeaderBar
 from reid_tui.widgets.log_pane import LogPane
 from reid_tui.widgets.patience import PatiencePanel
 from reid_tui.widgets.progress import ProgressPanel
+from reid_tui.widgets.queue_line import QueueLine
 from reid_tui.widgets.status import StatusLine
 from reid_tui.widgets.system import SystemPanel
 
@@ -57,6 +59,7 @@ class DashboardScreen(RunCharts, Screen[None]):
         title: name of the profile, shown until the run says its own.
         make_run: makes the run that is shown; gets what wakes the screen.
         output: lines that were written to the terminal before this screen was there.
+        queue: the runs that wait for the end of this one.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("dashboard"), *bindings("chart")]
@@ -71,6 +74,12 @@ class DashboardScreen(RunCharts, Screen[None]):
     class Finished(Message):
         """The run has ended; the thread may still be closing its files."""
 
+    class QueueWanted(Message):
+        """The queue is to be shown."""
+
+    class HoldWanted(Message):
+        """The queue is to be held, or to go on."""
+
     class ProfilesWanted(Message):
         """The person wants to pick another profile, and the run has ended."""
 
@@ -81,9 +90,14 @@ class DashboardScreen(RunCharts, Screen[None]):
         """The person wants to go back to where the run was opened from."""
 
     def __init__(
-        self, title: str, make_run: Callable[[Callable[[], None]], Run], output: list[LogLine] | None = None
+        self,
+        title: str,
+        make_run: Callable[[Callable[[], None]], Run],
+        output: list[LogLine] | None = None,
+        queue: RunQueue | None = None,
     ) -> None:
         super().__init__()
+        self.queue = queue or RunQueue()
         self.run_title = title
         self.state = RunState()
         self.live = make_run(self._wake)
@@ -111,12 +125,14 @@ class DashboardScreen(RunCharts, Screen[None]):
                     yield PatiencePanel(id="patience")
                     yield SystemPanel(id="system")
         yield LogPane(id="log")
+        yield QueueLine(id="queue")
         yield StatusLine(id="status")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         self.begin_charts()
         self._place_log()
+        self.show_queue(time.monotonic())
         self._show()
         self.live.begin()
 
@@ -185,6 +201,11 @@ class DashboardScreen(RunCharts, Screen[None]):
             self.refresh_bindings()
             self.post_message(self.Finished())
         self._show()
+
+    def show_queue(self, now: float) -> None:
+        """Say what waits and when it begins; `now` as of `time.monotonic`."""
+        for line in self.query(QueueLine):  # none while the screen is being made or taken down
+            line.show(self.queue, now)
 
     def _toast(self, alert: Alert) -> None:
         message = "\n".join(clean(line) for line in alert.message.splitlines()[:6])
@@ -259,6 +280,10 @@ class DashboardScreen(RunCharts, Screen[None]):
             return self.run_is_live
         if action == "back":
             return self.opened_from_list
+        if action == "queue":
+            return bool(self.queue.runs)  # a run that was not launched here has none
+        if action == "hold":
+            return bool(self.queue.waiting)
         return True
 
     def _wished(self, name: str, text: str) -> None:
@@ -333,6 +358,12 @@ class DashboardScreen(RunCharts, Screen[None]):
             self._wished("stop", f"■ stopping {batch} …")
         self._wishes.pop("pause", None)
 
+    def action_queue(self) -> None:
+        self.post_message(self.QueueWanted())
+
+    def action_hold(self) -> None:
+        self.post_message(self.HoldWanted())
+
     def action_log(self) -> None:
         if self.has_class(FULL):
             self.action_chart_full()
@@ -378,13 +409,13 @@ class DashboardScreen(RunCharts, Screen[None]):
     async def action_detach(self) -> None:
         """Leave the screen, and let the run go on: one in this process goes over to a process of its own."""
         if self.live.attached:
-            await self.app.action_quit()
+            await self.action_leave()
         elif not self.live.built:
             self._say_for_a_while("still loading: it can be left once it trains")
         elif self.live.control.stopping:
             self._say_for_a_while(f"■ the run {self._stopping}")
         else:
-            self._ask(detach_dialog(), self._detach_chosen)
+            self._ask(detach_dialog(len(self.queue.waiting)), self._detach_chosen)
 
     def _detach_chosen(self, choice: str | None) -> None:
         if choice == "detach" and self.run_is_live:
@@ -394,9 +425,16 @@ class DashboardScreen(RunCharts, Screen[None]):
 
     async def action_leave(self) -> None:
         if self.run_is_live and not self.live.attached:
-            self._ask(quit_dialog(self._stopping, built=self.live.built), self._quit_chosen)
+            waiting = len(self.queue.waiting)
+            self._ask(quit_dialog(self._stopping, built=self.live.built, waiting=waiting), self._quit_chosen)
+        elif self.queue.waiting:
+            self._ask(drop_queue_dialog(len(self.queue.waiting), live=self.run_is_live), self._drop_chosen)
         else:
             await self.app.action_quit()  # which asks if another run is live in this process
+
+    def _drop_chosen(self, choice: str | None) -> None:
+        if choice == "quit":
+            self.app.exit()
 
     def _quit_chosen(self, choice: str | None) -> None:
         if choice == "quit":

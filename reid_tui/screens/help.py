@@ -43,6 +43,14 @@ _SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("○", "the profile is sound, but its data are not there yet"),
         ("•", "a value that differs from its default"),
     ),
+    "editor": (
+        ("•", "a value that differs from the file"),
+        ("✘", "a value that cannot be; what is wrong stands below it"),
+    ),
+    "queue": (
+        ("▶ ○", "at work; waiting"),
+        ("✔ ■ ✘", "done; stopped; failed; the number is the best Rank-1"),
+    ),
 }
 
 

@@ -49,6 +49,7 @@ class PickerScreen(Screen[None]):
 
     Args:
         read: finds and reads the profiles; called in a worker thread, and again on reload.
+        adding: whether a profile is picked for the queue, on top of another screen; escape goes back to that.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("picker")
@@ -67,21 +68,38 @@ class PickerScreen(Screen[None]):
         """The person wants to see all runs."""
 
     @dataclass
+    class Queued(Message):
+        """A profile without problems is to be put into the queue."""
+
+        profile: Profile
+        path: Path
+
+    class QueueWanted(Message):
+        """The queue is to be shown."""
+
+    @dataclass
+    class EditWanted(Message):
+        """The values of a profile file are to be changed."""
+
+        path: Path
+
+    @dataclass
     class ProfilesRead(Message):
         """Posted from the worker."""
 
         readings: list[ProfileReading]
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: Read, *, adding: bool = False) -> None:
         super().__init__()
         self._read = read
+        self.adding = adding
+        self._waiting = 0
         self._readings: list[ProfileReading] = []
         self._shown: list[ProfileReading] = []
         self._loaded = False
 
     def compose(self) -> ComposeResult:
-        title = Content.assemble(("reid-tui", "bold $primary"), ("  pick a profile to train", "$foreground 70%"))
-        yield Static(title, classes="bar")
+        yield Static(self._title(), classes="bar", id="picker-title")
         yield FilterInput(placeholder="type to filter", id="filter", classes="panel")
         with Container(id="pick"):
             yield OptionList(id="profiles", classes="panel")
@@ -96,6 +114,19 @@ class PickerScreen(Screen[None]):
         profiles.border_title = Content("Profiles")
         profiles.can_focus = False  # the text field keeps the focus; the arrows reach the list through the screen
         self.call_after_refresh(self.action_reload)
+
+    def _title(self) -> Content:
+        what = "pick a profile for the queue, esc goes back" if self.adding else "pick a profile to train"
+        queue = f" · {self._waiting} waiting, F7" if self._waiting else ""
+        return Content.assemble(
+            ("reid-tui", "bold $primary"), (f"  {what}", "$foreground 70%"), (queue, "bold $accent")
+        )
+
+    def show_queue(self, waiting: int) -> None:
+        """Say how many runs wait."""
+        self._waiting = waiting
+        for title in self.query("#picker-title").results(Static):  # none while the screen is being made
+            title.update(self._title())
 
     # Reading ----------------------------------------------------------------------------------------------------
 
@@ -184,23 +215,41 @@ class PickerScreen(Screen[None]):
         box.scroll_relative(y=by * max(box.size.height - 1, 1), animate=False)
 
     def action_clear(self) -> None:
-        self.query_one("#filter", Input).value = ""
+        words = self.query_one("#filter", Input)
+        if self.adding and not words.value:
+            self.app.pop_screen()
+        words.value = ""
 
     @on(Input.Submitted, "#filter")
     @on(OptionList.OptionSelected, "#profiles")
     def action_launch(self) -> None:
+        if (reading := self._launchable("launched")) is not None and reading.launchable is not None:
+            kind = self.Queued if self.adding else self.Picked
+            self.post_message(kind(reading.launchable, reading.path))
+
+    def action_add(self) -> None:
+        if (reading := self._launchable("queued")) is not None and reading.launchable is not None:
+            self.post_message(self.Queued(reading.launchable, reading.path))
+
+    def _launchable(self, done: str) -> ProfileReading | None:
+        """What is highlighted, if it can be launched; else it is said why it cannot be "launched" or "queued"."""
         reading = self.highlighted
-        if reading is None:
-            return
-        if reading.launchable is None:
+        if reading is not None and reading.launchable is None:
             # The problems are on the screen; one line says that the key was heard.
             self.app.clear_notifications()
             why = "its data are not there yet" if data_missing(reading) else "it has problems"
             self.notify(
-                f"{clean(reading.path.stem)} cannot be launched: {why}", severity="error", markup=False, timeout=4
+                f"{clean(reading.path.stem)} cannot be {done}: {why}", severity="error", markup=False, timeout=4
             )
-            return
-        self.post_message(self.Picked(reading.launchable, reading.path))
+            return None
+        return reading
+
+    def action_edit(self) -> None:
+        if (reading := self.highlighted) is not None:
+            self.post_message(self.EditWanted(reading.path))
+
+    def action_queue(self) -> None:
+        self.post_message(self.QueueWanted())
 
     def action_runs(self) -> None:
         self.post_message(self.RunsWanted())
@@ -211,5 +260,5 @@ class PickerScreen(Screen[None]):
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen("picker"))
 
-    def action_leave(self) -> None:
-        self.app.exit()
+    async def action_leave(self) -> None:
+        await self.app.action_quit()
