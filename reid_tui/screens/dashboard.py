@@ -24,8 +24,10 @@ from core.printable import clean
 from core.run_state import RunState, fold
 from reid_tui.event_queue import Run
 from reid_tui.keys import bindings
+from reid_tui.remembered import Remembered, remember
 from reid_tui.screens.dialogs import QUIT, ChoiceDialog, detach_dialog, quit_dialog, stop_dialog
 from reid_tui.screens.help import HelpScreen
+from reid_tui.settings import settings_of
 from reid_tui.theme import other_theme
 from reid_tui.widgets.curve import Curve, Series
 from reid_tui.widgets.epoch_table import EpochTable
@@ -35,7 +37,6 @@ from reid_tui.widgets.patience import PatiencePanel
 from reid_tui.widgets.progress import ProgressPanel
 from reid_tui.widgets.status import StatusLine
 
-REDRAW_SECONDS = 0.25
 SAID_SECONDS = 4.0  # how long an answer stays in the status line
 SETTLING_SECONDS = 1.0  # after the end, before a key leaves the screen of the run
 LOG_ROWS = 34  # from this height on there is room for the log beside everything else
@@ -82,6 +83,11 @@ class DashboardScreen(Screen[None]):
         self._ended_at = -math.inf
         self.handed_over = False  # to a process of its own, as soon as it has stopped in this one
         self._log_wanted: bool | None = None  # None: as the height has it
+        self._log_scale = False
+
+    def restore(self, remembered: Remembered) -> None:
+        """Begin as the person has left it the last time."""
+        self._log_wanted, self._log_scale = remembered.log, remembered.log_scale
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(self.run_title, id="header")
@@ -98,6 +104,7 @@ class DashboardScreen(Screen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
+        self.query_one("#loss", Curve).log_scale = self._log_scale
         self._place_log()
         self._show()
         self.live.begin()
@@ -120,7 +127,7 @@ class DashboardScreen(Screen[None]):
     def _fold_soon(self) -> None:
         if not self._folding_soon:
             self._folding_soon = True
-            self.set_timer(REDRAW_SECONDS, self.fold_now)
+            self.set_timer(settings_of(self.app).redraw_seconds, self.fold_now)
 
     def fold_now(self) -> None:
         """Take what the run has said, and draw what has changed."""
@@ -292,14 +299,17 @@ class DashboardScreen(Screen[None]):
 
     def action_log(self) -> None:
         self._log_wanted = not self.query_one(LogPane).display
+        remember(self.app, log=self._log_wanted)
         self._place_log()
 
     def action_log_scale(self) -> None:
         chart = self.query_one("#loss", Curve)
         chart.log_scale = not chart.log_scale
+        remember(self.app, log_scale=chart.log_scale)
 
     def action_theme(self) -> None:
         self.app.theme = other_theme(self.app.theme)
+        remember(self.app, theme=self.app.theme)
 
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen("dashboard"))
