@@ -124,7 +124,7 @@ class TerminalDriver(LinuxDriver):
 
     def stop_application_mode(self) -> None:
         self.write(closing(self._knows))
-        super().stop_application_mode()  # type: ignore[no-untyped-call]
+        super().stop_application_mode()
 
     def _watch(self, closed: threading.Event) -> None:
         """A terminal that does not control this process goes without a signal, and reading it never waits again."""
