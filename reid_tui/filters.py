@@ -99,7 +99,7 @@ def _sixteen(style: Style) -> Style:
     if style.color is None or style.color.is_default or back is None:
         return style
     dark = back in {0, 1, 4, 5, 8}
-    if front is None or front == back or (dark and front == _BLACK) or (not dark and front in {7, 15}):
+    if front is None or front == back or (dark and front == _BLACK) or (not dark and front not in {0, 1, 4, 5}):
         front = _WHITE if dark else _BLACK
     if back == _GREY and front == _GREY:
         front = _WHITE
