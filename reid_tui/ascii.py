@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from functools import lru_cache
 
 from rich.cells import cell_len, split_graphemes
 
+# With the letter before it, which an accent may belong to; never with a control character.
+_FOREIGN = re.compile(r"[ -~]?[^\x00-\x7f]+")
 _BRAILLE = range(0x2800, 0x2900)
 _SAME_WIDTH = {
     "✔": "v", "✘": "x", "■": "#", "▶": ">", "▷": ">", "❚": "|", "★": "*", "●": "@", "○": "o", "◌": "o", "▲": "^",
@@ -26,6 +30,8 @@ def _braille(dots: int) -> str:
 
 @lru_cache(4096)
 def _sign(grapheme: str) -> str:
+    if grapheme.isascii():
+        return grapheme
     width = cell_len(grapheme)
     if len(grapheme) == 1:
         code = ord(grapheme)
@@ -39,8 +45,8 @@ def _sign(grapheme: str) -> str:
             return "?"  # pictures of control characters
         if grapheme in _SAME_WIDTH:
             return _SAME_WIDTH[grapheme]
-    if grapheme[0].isascii():  # a letter and its accents
-        return grapheme[0].ljust(width, "?")
+    if (letter := unicodedata.normalize("NFKD", grapheme)[0]).isascii():  # and its accents
+        return letter.ljust(width, "?")
     return "?" * width
 
 
@@ -48,13 +54,10 @@ def to_ascii(text: str) -> str:
     """The same text in ASCII, in as many cells. Escape sequences are ASCII, and stay."""
     if text.isascii():
         return text
-    return "".join(part if part.isascii() else _words(part) for part in text.splitlines(keepends=True))
+    return _FOREIGN.sub(_replaced, text)
 
 
-def _words(text: str) -> str:
+def _replaced(match: re.Match[str]) -> str:
+    text = match[0]
     spans, _ = split_graphemes(text)
-    signs = []
-    for start, stop, _ in spans:
-        part = text[start:stop]
-        signs.append(part if part.isascii() else _sign(part))
-    return "".join(signs)
+    return "".join(_sign(text[start:stop]) for start, stop, _ in spans)

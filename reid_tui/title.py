@@ -36,8 +36,9 @@ def knows(environ: Mapping[str, str]) -> Knows:
     term = environ.get("TERM", "")
     if not _TITLED.match(term):
         return Knows()
-    inside = bool(environ.get("TMUX") or environ.get("STY")) or term.startswith(("screen", "tmux"))
-    return Knows(title=True, window_name=inside, progress=not inside and _shows_progress(term, environ))
+    inside = bool(environ.get("TMUX") or environ.get("STY")) or term.startswith("tmux")
+    multiplexed = inside or term.startswith("screen")
+    return Knows(title=True, window_name=inside, progress=not multiplexed and _shows_progress(term, environ))
 
 
 def _shows_progress(term: str, environ: Mapping[str, str]) -> bool:

@@ -52,3 +52,5 @@ class LogPane(RichLog):
     def on_resize(self, event: Resize) -> None:
         super().on_resize(event)
         self.show(self._state)
+        # Another height leaves the newest line out of sight, and Textual scrolls by the height before.
+        self.call_after_refresh(self.scroll_end, animate=False, immediate=True, x_axis=False)
