@@ -14,7 +14,7 @@ from tests.reid_tui.test_dashboard import ended
 @pytest.mark.parametrize(
     ("words", "width"),
     [
-        ("reading 502 images", 20),  # the log
+        ("epoch 2  loss", 13),  # the log
         ("baseline   38.2   54.2", 22),  # the table
         ("all 2 epochs are done", 21),  # a panel
     ],
