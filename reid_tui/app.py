@@ -10,16 +10,18 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
+from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.widgets import Input, TextArea
 
 from core.control import RunControl
 from core.errors import ReidError
@@ -28,10 +30,14 @@ from core.printable import clean
 from core.run_state import RunState
 from reid_tui.attached_run import AttachedRun
 from reid_tui.event_queue import Run
+from reid_tui.filters import filters_for
+from reid_tui.keys import bindings, shown_as, shown_key
 from reid_tui.live_run import Emit, LiveRun
 from reid_tui.notify import Notifier
 from reid_tui.output import OutputLines
+from reid_tui.palette import commands
 from reid_tui.queue_runner import QueueRunner
+from reid_tui.remembered import Memory
 from reid_tui.run_queue import QueuedRun, RunQueue
 from reid_tui.screens.compare import CompareScreen
 from reid_tui.screens.dashboard import DashboardScreen
@@ -40,9 +46,11 @@ from reid_tui.screens.picker import PickerScreen
 from reid_tui.screens.queue import QueueScreen
 from reid_tui.screens.run_charts import ChartSettings
 from reid_tui.screens.runs import RunsScreen
+from reid_tui.settings import DEFAULTS, Settings
 from reid_tui.terminal import TerminalDriver
 from reid_tui.text import plural
-from reid_tui.theme import THEMES, first_theme
+from reid_tui.theme import PLAIN, THEMES, first_theme, short_name
+from reid_tui.title import CLEARED, Announcer, knows, progress_of, title_of
 
 if TYPE_CHECKING:
     from core.profile import Profile
@@ -56,6 +64,7 @@ StartRun = Callable[["Profile", Emit, RunControl], RunFinished]
 MakeRun = Callable[[Callable[[], None]], Run]
 StartDetached = Callable[["Profile"], MakeRun]
 OUTPUT_LINES_KEPT = 500
+TITLE_SECONDS = 1.0
 TERMINAL_GONE = "the terminal is gone; the training goes on"
 
 
@@ -73,14 +82,19 @@ class ReidApp(App[None]):
         runs_dir: the folder that holds the runs that are listed; None: all of this machine.
         start_detached: starts what the picker gives in a process of its own, and gives the run that follows it.
         warm: loads what the training will need (torch), in a thread, while the picker is on the screen.
+        settings: what the person's settings file says.
+        told: what was wrong with that file.
+        memory: what was chosen the last time; without one nothing is remembered.
         driver_class: another driver, for tests.
         queued: runs to launch one after another, the first at once, without the picker.
     """
 
     TITLE = "reid-tui"
     CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "hint", "How to quit", show=False, priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("app"),
+        Binding("ctrl+c", "hint", "How to quit", show=False, priority=True),
+    ]
 
     def __init__(
         self,
@@ -95,10 +109,20 @@ class ReidApp(App[None]):
         runs_dir: Path | None = None,
         start_detached: StartDetached | None = None,
         warm: Callable[[], None] | None = None,
+        settings: Settings = DEFAULTS,
+        told: Sequence[str] = (),
+        memory: Memory | None = None,
         driver_class: type[Driver] | None = None,
         queued: Sequence[PlannedRun] = (),
     ) -> None:
+        self._line_filters: tuple[str, list[LineFilter]] = ("", [])
         super().__init__(driver_class=driver_class)
+        self.settings = settings
+        self.draws_ascii = settings.ascii
+        self._told = tuple(told)
+        self._memory = memory or Memory()
+        self._memory_fails = False
+        self._announcer = Announcer(knows(os.environ))
         self._profile_paths = profile_paths
         self._profiles_dir = profiles_dir
         self._overrides = tuple(overrides)
@@ -115,6 +139,7 @@ class ReidApp(App[None]):
         self._dashboard: DashboardScreen | None = None  # on the screen
         self._last: DashboardScreen | None = None
         self.chart_settings = ChartSettings()  # as the person has set them, from one run to the next
+        self.chart_settings.charts[0].log_scale = self._memory.now.log_scale
         self.notifier = Notifier(os.environ, self._write_to_terminal, time.time)
         self.queue = RunQueue([QueuedRun(run.title, run.profile) for run in queued])
         self.queue_runner = QueueRunner(self, self.queue)
@@ -122,7 +147,9 @@ class ReidApp(App[None]):
         self.crash: Exception | None = None  # what the screen has failed with
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = first_theme(os.environ)
+        self.register_theme(PLAIN)
+        self.theme = self._first_theme()
+        self.set_keymap(settings.keys)
 
     @property
     def dashboard(self) -> DashboardScreen | None:
@@ -144,6 +171,8 @@ class ReidApp(App[None]):
         self.animation_level = "none"
         self.begin_capture_print(self)
         self._handle_signals()
+        self._say_what_is_wrong_with_the_settings()
+        self.set_interval(TITLE_SECONDS, self._announce)
         if self._attached is not None:
             self._show_run(self._attached.name, partial(AttachedRun, self._attached))
         elif self.queue.waiting:
@@ -153,7 +182,7 @@ class ReidApp(App[None]):
         elif self._list_runs:
             self.push_screen(RunsScreen(self._look_at_runs))
         else:
-            self.push_screen(PickerScreen(self._read_profiles))
+            self.push_screen(PickerScreen(self._read_profiles, self._last_profile))
             self.call_after_refresh(self._warm_up)
 
     # Runs -------------------------------------------------------------------------------------------------------
@@ -205,6 +234,7 @@ class ReidApp(App[None]):
     def _show_run(self, title: str, make_run: MakeRun, *, replace: bool = False) -> None:
         self._dashboard = self._last = DashboardScreen(title, make_run, list(self._output), self.queue)
         self._output.clear()
+        self._dashboard.restore(self._memory.now)
         if replace:
             self.switch_screen(self._dashboard)
         else:
@@ -276,6 +306,7 @@ class ReidApp(App[None]):
     @on(PickerScreen.Picked)
     def _picked(self, message: PickerScreen.Picked) -> None:
         if not isinstance(self.screen, DashboardScreen):
+            self.remember(profile=str(message.path.absolute()))
             self.launch(message.profile, message.path.stem)
 
     @on(DashboardScreen.ProfilesWanted)
@@ -291,7 +322,7 @@ class ReidApp(App[None]):
         if isinstance(picker := self.screen, PickerScreen):
             picker.action_reload()
         else:
-            self.switch_screen(PickerScreen(self._read_profiles))
+            self.switch_screen(PickerScreen(self._read_profiles, self._last_profile))
             self.call_after_refresh(self._warm_up)
         self.call_after_refresh(self.queue_runner.changed)
 
@@ -407,6 +438,61 @@ class ReidApp(App[None]):
         if isinstance(self._driver, TerminalDriver) and not self.terminal_lost:
             self._driver.write_sequence(sequence)
 
+    # Manner -----------------------------------------------------------------------------------------------------
+
+    def _first_theme(self) -> str:
+        if os.environ.get("NO_COLOR"):
+            return PLAIN.name
+        return first_theme(os.environ, self.settings.theme or short_name(self._memory.now.theme))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        if self._line_filters[0] != self.theme:
+            self._line_filters = self.theme, filters_for(self.theme, os.environ, self.console.color_system)
+        return [*super().get_line_filters(), *self._line_filters[1]]
+
+    def get_key_display(self, binding: Binding) -> str:
+        return binding.key_display or shown_as(binding.key)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        return commands(self, screen)
+
+    @on(events.DescendantFocus)
+    def _calm_cursor(self, event: events.DescendantFocus) -> None:
+        if self.settings.low_bandwidth and isinstance(event.widget, Input | TextArea):
+            event.widget.cursor_blink = False
+
+    def _say_what_is_wrong_with_the_settings(self) -> None:
+        if self._told:
+            self.take_output([f"settings: {problem}" for problem in self._told])
+            self.notify("\n".join(self._told), title="Settings", severity="warning", markup=False, timeout=15)
+
+    def remember(self, **changes: object) -> None:
+        """Keep what the person has chosen for the next time; see `Remembered` for the names."""
+        if self._memory.note(**changes):
+            self.run_worker(self._write_memory, thread=True, group="memory", exit_on_error=False)
+
+    def _write_memory(self) -> None:
+        try:
+            self._memory.write()
+        except OSError as error:
+            if not self._memory_fails:
+                self._memory_fails = True
+                self.take_output([clean(f"what you choose is not remembered: {error}")])
+
+    @property
+    def _last_profile(self) -> Path | None:
+        return Path(self._memory.now.profile) if self._memory.now.profile else None
+
+    def _announce(self) -> None:
+        """The title of the terminal, and the progress that it shows; at most once a second, and only what is new."""
+        if self._dashboard is None:
+            written = self._announcer.update(self.TITLE, (CLEARED, 0))
+        else:
+            state = self._dashboard.state
+            written = self._announcer.update(title_of(state, self._dashboard.run_title), progress_of(state))
+        if written and self._driver is not None:
+            self._driver.write(written)
+
     # Ends -------------------------------------------------------------------------------------------------------
 
     async def action_quit(self) -> None:
@@ -432,7 +518,8 @@ class ReidApp(App[None]):
             self.screen.action_copy_text()
             return
         on_run = isinstance(self.screen, DashboardScreen) and self.screen.run_is_live
-        self.notify("q quits, s stops the run" if on_run else "ctrl+q quits", markup=False, timeout=4)
+        quits, stops = (shown_key(id, self.settings.keys) for id in ("app.quit", "run.stop"))
+        self.notify(f"{quits} quits, {stops} stops the run" if on_run else "ctrl+q quits", markup=False, timeout=4)
 
     def _handle_signals(self) -> None:
         """The event loop takes them: nothing is drawn or asked from inside a signal handler."""

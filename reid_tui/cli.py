@@ -82,11 +82,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="TABLE.KEY=VALUE,VALUE",
         help="a run for each value, one after another; given twice, for each combination",
     )
+    add_screen_options(launch)
     launch.add_argument("--detach", action="store_true", help="train in a process of its own, which no terminal ends")
     launch.set_defaults(run=_launch)
 
     demo = commands.add_parser("demo", help="train a small model on synthetic hands: about a minute on two cores")
     _add_run_options(demo)
+    add_screen_options(demo)
     demo.set_defaults(run=_launch, profile=["demo"], sweep=[], detach=False)
 
     resume = commands.add_parser("resume", help="go on with a run that was stopped, killed or cut off")
@@ -94,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     resume.add_argument("--runs", type=Path, metavar="DIR", help="look for runs in this folder only")
     _add_set_option(resume)
     _add_headless_options(resume)
+    add_screen_options(resume)
     resume.add_argument("--detach", action="store_true", help="go on in a process of its own, and come back at once")
     resume.set_defaults(run=_resume)
 
@@ -105,6 +108,12 @@ def build_parser() -> argparse.ArgumentParser:
     add_runs_commands(commands)
     add_data_command(commands)
     return parser
+
+
+def add_screen_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--low-bandwidth", action="store_true", help="for slow connections: one redraw a second, no blinking cursor"
+    )
 
 
 def _add_profile_options(parser: argparse.ArgumentParser) -> None:
@@ -260,6 +269,7 @@ def _app(
         warm=None if getattr(options, "detach", False) else load_torch,
         detach=getattr(options, "detach", False),
         queued=queued,
+        low_bandwidth=options.low_bandwidth,
     )
     _ignore_signals()
     return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sys
 import time
@@ -23,7 +24,9 @@ from core.control import RunControl
 from core.log_text import log_text, percent
 from core.printable import clean
 from core.run_state import RunState, fold
+from reid_tui.ascii import to_ascii
 from reid_tui.output import is_gone, lead_away
+from reid_tui.settings import locale_is_ascii
 
 Emit = Callable[[events.Event], None]
 Start = Callable[[Emit, RunControl], events.RunFinished]
@@ -122,10 +125,11 @@ class _UntilGone(TextIOBase):
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._ascii = locale_is_ascii(os.environ)
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        return self._stream.encoding
+        return "ascii" if self._ascii else self._stream.encoding  # Rich draws its bars by it
 
     def isatty(self) -> bool:
         return self._stream.isatty()
@@ -135,7 +139,7 @@ class _UntilGone(TextIOBase):
 
     def write(self, text: str) -> int:
         try:
-            return self._stream.write(text)
+            return self._stream.write(to_ascii(text) if self._ascii else text)
         except OSError:
             silence_lost()
             return len(text)

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Where = Literal["picker", "dashboard", "chart", "metrics", "alerts", "dialog", "runs", "compare", "queue", "editor"]
+Where = Literal[
+    "app",  # on every screen
+    "picker",
+    "dashboard",
+    "chart",
+    "metrics",
+    "alerts",
+    "dialog",
+    "runs",
+    "compare",
+    "queue",
+    "editor",
+]
 
 
 @dataclass(frozen=True)
@@ -27,6 +40,17 @@ class Key:
 
 
 KEYS: tuple[Key, ...] = (
+    Key(
+        "app.palette",
+        "app",
+        "ctrl+p",
+        "^p",
+        "command_palette",
+        "Commands",
+        "search everything that the keys do",
+        footer=False,
+        priority=True,
+    ),
     Key("picker.move_up", "picker", "up", "↑", "move(-1)", "Up", "the profile above", footer=False),
     Key("picker.move_down", "picker", "down", "↓", "move(1)", "Down", "the profile below", footer=False),
     Key("picker.page_up", "picker", "pageup", "PgUp", "page(-1)", "Page up", "scroll the preview up", footer=False),
@@ -35,7 +59,7 @@ KEYS: tuple[Key, ...] = (
     Key("picker.clear", "picker", "escape", "esc", "clear", "Clear filter", "show every profile again"),
     Key("picker.reload", "picker", "f5", "F5", "reload", "Reload", "read the profile files again"),
     Key("picker.runs", "picker", "f3", "F3", "runs", "Runs", "all runs of this machine"),
-    Key("picker.theme", "picker", "f2", "F2", "theme", "Theme", "dark or light", footer=False),
+    Key("picker.theme", "picker", "f2", "F2", "theme", "Theme", "the next theme", footer=False),
     Key("picker.edit", "picker", "f4", "F4", "edit", "Edit", "change values of the highlighted profile"),
     Key("picker.queue", "picker", "f6", "F6", "add", "Queue", "put the highlighted profile into the queue"),
     Key("picker.show_queue", "picker", "f7", "F7", "queue", "Show queue", "the runs that wait", footer=False),
@@ -100,7 +124,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("view.alerts", "dashboard", "a", "a", "alerts", "Alerts", "all alerts, and what to do", footer=False),
     Key("view.bell", "dashboard", "b", "b", "bell", "Bell", "notify at alerts and at the end, or not", footer=False),
-    Key("view.theme", "dashboard", "t", "t", "theme", "Theme", "dark or light", footer=False),
+    Key("view.theme", "dashboard", "t", "t", "theme", "Theme", "the next theme", footer=False),
     Key(
         "run.queue", "dashboard", "u", "u", "queue", "Queue", "the runs that wait; add to them, move them", footer=False
     ),
@@ -150,7 +174,7 @@ KEYS: tuple[Key, ...] = (
     Key("runs.delete", "runs", "D", "D", "delete", "Delete", "delete the marked runs, or this one; asks first"),
     Key("runs.new", "runs", "n", "n", "new", "New run", "pick a profile"),
     Key("runs.help", "runs", "question_mark,f1", "?", "help", "Help", "what the keys do"),
-    Key("runs.theme", "runs", "t", "t", "theme", "Theme", "dark or light", footer=False),
+    Key("runs.theme", "runs", "t", "t", "theme", "Theme", "the next theme", footer=False),
     Key("runs.back", "runs", "escape", "esc", "back", "Back", "out of the filter, then out of the list", footer=False),
     Key("runs.quit", "runs", "q", "q", "leave", "Back", "back, or leave where there is nothing behind"),
     Key("compare.metric", "compare", "m", "m", "metric(1)", "Metric", "draw the next metric"),
@@ -166,7 +190,7 @@ KEYS: tuple[Key, ...] = (
     Key("compare.right", "compare", "right", "→", "shift(1)", "Right", "columns to the right", footer=False),
     Key("compare.log_scale", "compare", "y", "y", "log_scale", "Log scale", "log scale of the chart", footer=False),
     Key("compare.open", "compare", "enter", "⏎", "open", "Open", "the dashboard of the run"),
-    Key("compare.theme", "compare", "t", "t", "theme", "Theme", "dark or light", footer=False),
+    Key("compare.theme", "compare", "t", "t", "theme", "Theme", "the next theme", footer=False),
     Key("compare.help", "compare", "question_mark,f1", "?", "help", "Help", "what the keys do"),
     Key("compare.back", "compare", "escape,q", "q", "back", "Back", "back to the runs; also esc"),
     Key("queue.begin", "queue", "enter", "⏎", "begin", "Begin", "start the highlighted run, if none is at work"),
@@ -225,3 +249,47 @@ def _bindings(key: Key, action: str = "") -> Iterable[Binding]:
             tooltip=key.tooltip,
             id=key.id,
         )
+
+
+# Names -----------------------------------------------------------------------------------------------------------
+
+_SHOWN = {
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "enter": "⏎",
+    "escape": "esc",
+    "question_mark": "?",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+}
+_WORDS = {"space", "home", "end", "insert", "delete", "tab", "backspace", *_SHOWN}
+_ALIASES = {"esc": "escape", "return": "enter", "pgup": "pageup", "pgdn": "pagedown", "?": "question_mark"}
+
+
+def textual_keys(written: str) -> str:
+    """Keys as a person writes them ("x", "F6, ?") as Textual names them; a capital letter stays one."""
+    parts = [part.strip() for part in written.split(",") if part.strip()] or ["comma"]
+    return ",".join(_ALIASES.get(part.lower(), part if len(part) == 1 else part.lower()) for part in parts)
+
+
+def plain_keys_type(key: str) -> str:
+    """ "character" for what a text field would take, "key" for any other that every terminal sends, else ""."""
+    if key in {"question_mark", "comma", "space"} or (len(key) == 1 and key.isprintable()):
+        return "character"
+    named = key in _WORDS or re.fullmatch(r"f([1-9]|1[0-2])|ctrl\+[a-z]", key)
+    return "key" if named else ""
+
+
+def shown_as(key: str) -> str:
+    """One key, as Textual names it, as a person reads it."""
+    if key.startswith("ctrl+"):
+        return f"^{key.removeprefix('ctrl+')}"
+    return _SHOWN.get(key, key.upper() if re.fullmatch(r"f\d+", key) else key)
+
+
+def shown_key(id: str, keymap: Mapping[str, str]) -> str:
+    """What a person presses for a row of the table, remapped or not."""
+    [row] = [key for key in KEYS if key.id == id]
+    return shown_as(keymap[id].split(",")[0]) if id in keymap else row.shown

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -17,11 +18,14 @@ from core.events import Alert, CheckpointSaved, Event, RunFinished, RunStarted
 from core.printable import clean
 from core.run_state import RunState, fold
 from reid_tui.app import TERMINAL_GONE, MakeRun, ReidApp, StartRun, log_file_of
+from reid_tui.ascii import to_ascii
 from reid_tui.attached_run import AttachedRun
 from reid_tui.detached import how_to_come_back, start, start_queue
 from reid_tui.live_run import LiveRun
 from reid_tui.output import flush, lead_away
+from reid_tui.remembered import Memory, remembered_path
 from reid_tui.run_queue import RunQueue
+from reid_tui.settings import locale_is_ascii, read_settings
 from reid_tui.terminal import TerminalDriver
 from reid_tui.text import duration, percent, plural
 
@@ -52,17 +56,20 @@ def run_app(
     runs_dir: Path | None = None,
     detach: bool = False,
     queued: Sequence[PlannedRun] = (),
+    low_bandwidth: bool = False,
 ) -> int:
     """Show the app until the person leaves it, wait for the run, and say how it ended.
 
     A run in another process is not waited for: it goes on, and how to come back is said.
 
-    Arguments are those of `ReidApp`; `detach`: what is launched runs in a process of its own.
+    Arguments are those of `ReidApp`; `detach`: what is launched runs in a process of its own; `low_bandwidth`: few
+    redraws, whatever the settings say.
 
     Returns:
         The exit code: 0 after a run that finished, stopped early or was stopped, and after none at all; 1 after one
         that failed, or if the screen itself failed.
     """
+    settings, told = read_settings()
     app = ReidApp(
         profile_paths,
         profiles_dir,
@@ -74,6 +81,9 @@ def run_app(
         list_runs=list_runs,
         runs_dir=runs_dir,
         start_detached=_start_detached if detach else None,
+        settings=replace(settings, low_bandwidth=True) if low_bandwidth else settings,
+        told=told,
+        memory=Memory(remembered_path()),
         driver_class=TerminalDriver,
         queued=queued,
     )
@@ -247,6 +257,8 @@ def _end(finished: RunFinished) -> str:
 def say(line: str, stream: TextIO) -> None:
     """A line to a terminal that may be gone, or have another encoding."""
     encoding = stream.encoding or "utf-8"
+    if locale_is_ascii(os.environ):
+        line = to_ascii(line)
     with contextlib.suppress(OSError, ValueError):
         stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
     flush(stream)

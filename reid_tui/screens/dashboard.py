@@ -25,12 +25,14 @@ from core.run_state import RunState, fold
 from reid_tui.event_queue import Run
 from reid_tui.keys import bindings
 from reid_tui.notify import Notifier
+from reid_tui.remembered import Remembered, remember
 from reid_tui.run_queue import RunQueue
 from reid_tui.screens.alerts import AlertsScreen
 from reid_tui.screens.chart_keys import FULL
 from reid_tui.screens.dialogs import QUIT, ChoiceDialog, detach_dialog, drop_queue_dialog, quit_dialog, stop_dialog
 from reid_tui.screens.help import HelpScreen
 from reid_tui.screens.run_charts import RunCharts
+from reid_tui.settings import settings_of
 from reid_tui.theme import other_theme
 from reid_tui.widgets.chart import Chart
 from reid_tui.widgets.epoch_table import EpochTable
@@ -42,7 +44,6 @@ from reid_tui.widgets.queue_line import QueueLine
 from reid_tui.widgets.status import StatusLine
 from reid_tui.widgets.system import SystemPanel
 
-REDRAW_SECONDS = 0.25
 SAID_SECONDS = 4.0  # how long an answer stays in the status line
 SETTLING_SECONDS = 1.0  # after the end, before a key leaves the screen of the run
 PATIENCE_ROWS = 7  # of the panel of early stopping, with everything in it
@@ -112,6 +113,10 @@ class DashboardScreen(RunCharts, Screen[None]):
         self._log_wanted: bool | None = None  # None: as the height has it
         self._system_wanted: bool | None = None  # None: where there is room
 
+    def restore(self, remembered: Remembered) -> None:
+        """Begin as the person has left it the last time."""
+        self._log_wanted = remembered.log
+
     def compose(self) -> ComposeResult:
         yield HeaderBar(self.run_title, id="header")
         yield ProgressPanel(id="progress")
@@ -157,7 +162,7 @@ class DashboardScreen(RunCharts, Screen[None]):
     def _fold_soon(self) -> None:
         if not self._folding_soon:
             self._folding_soon = True
-            self.set_timer(REDRAW_SECONDS, self.fold_now)
+            self.set_timer(settings_of(self.app).redraw_seconds, self.fold_now)
 
     def fold_now(self) -> None:
         """Take what the run has said, and draw what has changed."""
@@ -368,6 +373,7 @@ class DashboardScreen(RunCharts, Screen[None]):
         if self.has_class(FULL):
             self.action_chart_full()
         self._log_wanted = not self.query_one(LogPane).display
+        remember(self.app, log=self._log_wanted)
         self._place_log()
 
     def action_system(self) -> None:
@@ -388,6 +394,7 @@ class DashboardScreen(RunCharts, Screen[None]):
 
     def action_theme(self) -> None:
         self.app.theme = other_theme(self.app.theme)
+        remember(self.app, theme=self.app.theme)
 
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen("dashboard", "chart"))

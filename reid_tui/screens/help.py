@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,7 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.run_fields import FIELDS
-from reid_tui.keys import Where, bindings, keys_of
+from reid_tui.keys import Where, bindings, keys_of, shown_key
+from reid_tui.settings import settings_of
 
 _SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
     "dashboard": (
@@ -54,14 +56,15 @@ _SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
-def help_text(*where: Where) -> Content:
-    """The lines of the help, one for each key of the table."""
-    keys = [key for each in where for key in keys_of(each)]
-    width = max(len(key.shown) for key in keys) + 2
+def help_text(*where: Where, keymap: Mapping[str, str] | None = None) -> Content:
+    """The lines of the help, one for each key of the table, as the person has mapped them."""
+    keys = [key for each in (*where, "app") for key in keys_of(each)]
+    shown = {key.id: shown_key(key.id, keymap or {}) for key in keys}
+    width = max(map(len, shown.values())) + 2
     names = max(len(key.description) for key in keys) + 2
     lines = [
         Content.assemble(
-            (f"{key.shown:>{width}}  ", "bold $accent"), (f"{key.description:<{names}}", "bold"), (key.tooltip, "")
+            (f"{shown[key.id]:>{width}}  ", "bold $accent"), (f"{key.description:<{names}}", "bold"), (key.tooltip, "")
         )
         for key in keys
     ]
@@ -97,7 +100,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll() as box:
             box.border_title = Content("Keys")
             box.border_subtitle = Content("esc closes")
-            yield Static(help_text(*self._where))
+            yield Static(help_text(*self._where, keymap=settings_of(self.app).keys))
 
     def action_dismiss_dialog(self) -> None:
         self.dismiss(None)

@@ -20,6 +20,7 @@ from textual.worker import Worker, WorkerState
 
 from core.printable import clean
 from reid_tui.keys import binding_with, bindings
+from reid_tui.remembered import remember
 from reid_tui.screens.help import HelpScreen
 from reid_tui.text import short_path
 from reid_tui.theme import other_theme
@@ -50,6 +51,7 @@ class PickerScreen(Screen[None]):
     Args:
         read: finds and reads the profiles; called in a worker thread, and again on reload.
         adding: whether a profile is picked for the queue, on top of another screen; escape goes back to that.
+        last: the profile that was launched last; the cursor begins on it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("picker")
@@ -89,9 +91,10 @@ class PickerScreen(Screen[None]):
 
         readings: list[ProfileReading]
 
-    def __init__(self, read: Read, *, adding: bool = False) -> None:
+    def __init__(self, read: Read, last: Path | None = None, *, adding: bool = False) -> None:
         super().__init__()
         self._read = read
+        self._last = last
         self.adding = adding
         self._waiting = 0
         self._readings: list[ProfileReading] = []
@@ -143,8 +146,10 @@ class PickerScreen(Screen[None]):
 
     @on(ProfilesRead)
     def _take(self, message: ProfilesRead) -> None:
+        first = not self._loaded
         self._readings, self._loaded = message.readings, True
-        self._fill(self._highlighted_path())
+        here = next((each.path for each in self._readings if each.path.absolute() == self._last), None)
+        self._fill(here if first and here else self._highlighted_path())
 
     # The list ---------------------------------------------------------------------------------------------------
 
@@ -256,6 +261,7 @@ class PickerScreen(Screen[None]):
 
     def action_theme(self) -> None:
         self.app.theme = other_theme(self.app.theme)
+        remember(self.app, theme=self.app.theme)
 
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen("picker"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from core.run_state import RunState
 from reid_tui.metrics import GROUPS, RunCurves, chart_title, in_one_chart
+from reid_tui.remembered import remember
 from reid_tui.screens.chart_keys import ChartKeys
 from reid_tui.screens.metric_picker import MetricPicker
 from reid_tui.widgets.axis import XAxis
@@ -74,6 +75,8 @@ class RunCharts(ChartKeys):
     def action_chart_log_scale(self) -> None:
         super().action_chart_log_scale()
         self._setting.log_scale = self.chart.log_scale
+        if self.charts_selected == 0:
+            remember(self.app, log_scale=self.chart.log_scale)
 
     def action_chart_smooth(self) -> None:
         super().action_chart_smooth()

@@ -46,6 +46,15 @@ batch_size = 0
 """
 
 
+@pytest.fixture(autouse=True)
+def a_terminal_of_all_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever terminal the tests are run in."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    for name in ("NO_COLOR", "COLORFGBG"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def profiles(tmp_path: Path) -> list[Path]:
     paths = []
