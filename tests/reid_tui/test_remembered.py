@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from reid_tui.widgets.curve import Curve
+from reid_tui.widgets.chart import Chart
 from textual.command import CommandPalette
 from textual.widgets import OptionList
 
@@ -38,7 +38,7 @@ async def test_what_the_keys_have_chosen_is_there_the_next_time(
         await started(app, pilot)
         assert app.theme == "reid-light"
         assert board(app).query_one(LogPane).display
-        assert board(app).query_one("#loss", Curve).log_scale
+        assert board(app).query_one("#loss", Chart).log_scale
     settings = Settings(theme="safe")
     async with open_app(FakeRun(**LONG), selected=profile, memory=Memory(path), settings=settings) as (app, pilot):
         assert app.theme == "reid-safe", "the settings come before"
@@ -111,7 +111,7 @@ async def test_the_palette_has_what_the_keys_of_the_screen_do_and_the_themes(
         await until(pilot, lambda: app.screen.query_one(OptionList).option_count == 1)
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is app.dashboard)
-        await until(pilot, lambda: board(app).query_one("#loss", Curve).log_scale)
+        await until(pilot, lambda: board(app).query_one("#loss", Chart).log_scale)
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette))
         await pilot.press("escape")
