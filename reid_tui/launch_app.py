@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, TextIO
 from core.events import Alert, CheckpointSaved, Event, RunFinished, RunStarted
 from core.printable import clean
 from core.run_state import RunState, fold
-from reid_tui.app import TERMINAL_GONE, MakeRun, ReidApp, StartRun, log_file_of
+from reid_tui.app import TERMINAL_GONE, ReidApp, log_file_of
+from reid_tui.app_runs import MakeRun, StartRun
 from reid_tui.ascii import to_ascii
 from reid_tui.attached_run import AttachedRun
 from reid_tui.detached import how_to_come_back, start, start_queue

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from reid_tui.widgets.chart import Chart
 from textual.command import CommandPalette
 from textual.widgets import OptionList
 
@@ -18,6 +17,7 @@ from reid_tui.screens.help import HelpScreen
 from reid_tui.screens.picker import PickerScreen
 from reid_tui.settings import Settings
 from reid_tui.theme import THEMES
+from reid_tui.widgets.chart import Chart
 from reid_tui.widgets.log_pane import LogPane
 from tests.reid_tui.conftest import OpenApp, screen_text, until
 from tests.reid_tui.fake_run import FakeRun
