@@ -263,9 +263,21 @@ _SHOWN = {
     "question_mark": "?",
     "pageup": "PgUp",
     "pagedown": "PgDn",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
+    "slash": "/",
+    "asterisk": "*",
+    "full_stop": ".",
+    "underscore": "_",
+    "at": "@",
 }
-_WORDS = {"space", "home", "end", "insert", "delete", "tab", "backspace", *_SHOWN}
-_ALIASES = {"esc": "escape", "return": "enter", "pgup": "pageup", "pgdn": "pagedown", "?": "question_mark"}
+# What a text field would take, besides letters and digits.
+_SIGNS = {"comma", "space"} | {name for name, sign in _SHOWN.items() if sign.isascii() and not sign.isalnum()}
+_WORDS = {"space", "home", "end", "insert", "delete", "tab", "shift+tab", "backspace", *_SHOWN}
+_ALIASES = {"esc": "escape", "return": "enter", "pgup": "pageup", "pgdn": "pagedown"} | {
+    sign: name for name, sign in _SHOWN.items() if name in _SIGNS
+}
 
 
 def textual_keys(written: str) -> str:
@@ -276,7 +288,7 @@ def textual_keys(written: str) -> str:
 
 def plain_keys_type(key: str) -> str:
     """ "character" for what a text field would take, "key" for any other that every terminal sends, else ""."""
-    if key in {"question_mark", "comma", "space"} or (len(key) == 1 and key.isprintable()):
+    if key in _SIGNS or (len(key) == 1 and key.isalnum()):
         return "character"
     named = key in _WORDS or re.fullmatch(r"f([1-9]|1[0-2])|ctrl\+[a-z]", key)
     return "key" if named else ""

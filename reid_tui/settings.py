@@ -183,7 +183,8 @@ def _clash(remapped: Mapping[str, str]) -> tuple[str, str, str] | None:
     rows = sorted(KEYS, key=lambda key: list(remapped).index(key.id) if key.id in remapped else -1)
     for row in rows:
         for key in remapped.get(row.id, row.key).split(","):
-            other = seen.setdefault((row.where, key), row.id)
+            where = "dashboard" if row.where == "chart" else row.where  # they are on one screen
+            other = seen.setdefault((where, key), row.id)
             if other != row.id and row.id in remapped:
                 return row.id, other, key
     return None

@@ -43,14 +43,16 @@ def test_every_setting_is_taken(tmp_path: Path) -> None:
         redraws_per_second = 2
         low_bandwidth = true
         [keys]
-        "run.stop" = "x"
-        run.pause = "F6, k"
+        "run.stop" = "z"
+        run.pause = "F6, v"
         "view.log" = "?"
-        "app.help" = "h"
+        "app.help" = "w"
+        "chart.closer" = "*, ="
     """
     settings, problems = read(tmp_path, text)
     assert problems == []
-    keys = {"run.stop": "x", "run.pause": "f6,k", "view.log": "question_mark", "app.help": "h"}
+    keys = {"run.stop": "z", "run.pause": "f6,v", "view.log": "question_mark", "app.help": "w"}
+    keys["chart.closer"] = "asterisk,equals_sign"
     assert settings == Settings("contrast", "ascii", 2.0, True, keys)
     assert settings.redraw_seconds == 1.0
     assert Settings(redraws_per_second=2).redraw_seconds == 0.5
@@ -98,8 +100,8 @@ def test_a_file_that_is_no_toml_is_told(tmp_path: Path, content: bytes) -> None:
 def test_two_keys_may_change_places_and_of_two_for_one_the_later_is_left_out(tmp_path: Path) -> None:
     settings, problems = read(tmp_path, "[keys]\n'run.stop' = 'p'\n'run.pause' = 's'")
     assert (dict(settings.keys), problems) == ({"run.stop": "p", "run.pause": "s"}, [])
-    settings, problems = read(tmp_path, "[keys]\n'run.stop' = 'x'\n'run.pause' = 'x'")
-    assert dict(settings.keys) == {"run.stop": "x"}
+    settings, problems = read(tmp_path, "[keys]\n'run.stop' = 'z'\n'run.pause' = 'z'")
+    assert dict(settings.keys) == {"run.stop": "z"}
     assert problems == ["keys.run.pause: x is the key of run.stop already; its own key is used"]
 
 
