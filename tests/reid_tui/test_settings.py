@@ -102,7 +102,7 @@ def test_two_keys_may_change_places_and_of_two_for_one_the_later_is_left_out(tmp
     assert (dict(settings.keys), problems) == ({"run.stop": "p", "run.pause": "s"}, [])
     settings, problems = read(tmp_path, "[keys]\n'run.stop' = 'z'\n'run.pause' = 'z'")
     assert dict(settings.keys) == {"run.stop": "z"}
-    assert problems == ["keys.run.pause: x is the key of run.stop already; its own key is used"]
+    assert problems == ["keys.run.pause: z is the key of run.stop already; its own key is used"]
 
 
 def test_every_key_of_the_table_would_be_taken_as_a_setting() -> None:
