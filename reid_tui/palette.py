@@ -25,7 +25,7 @@ def commands(app: App[Any], screen: Screen[Any]) -> Iterator[SystemCommand]:
         title = f"{key.description}  ({shown_key(key.id, settings_of(app).keys)})"
         yield SystemCommand(title, key.tooltip, partial(app.run_action, found.binding.action, found.node))
     for theme in THEMES:
-        current = "the one in use" if theme.name == app.theme else "dark" if theme.dark else "light"
+        current = f"{'dark' if theme.dark else 'light'}{', in use' if theme.name == app.theme else ''}"
         yield SystemCommand(f"Theme: {short_name(theme.name)}", current, partial(_choose, app, theme.name))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -56,18 +57,18 @@ _SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
-def help_text(*where: Where, keymap: Mapping[str, str] | None = None) -> Content:
-    """The lines of the help, one for each key of the table, as the person has mapped them."""
+def help_text(*where: Where, keymap: Mapping[str, str] | None = None, room: int = 80) -> Content:
+    """The lines of the help, one or more for each key of the table, as the person has mapped them, in `room` cells."""
     keys = [key for each in (*where, "app") for key in keys_of(each)]
     shown = {key.id: shown_key(key.id, keymap or {}) for key in keys}
     width = max(map(len, shown.values())) + 2
     names = max(len(key.description) for key in keys) + 2
-    lines = [
-        Content.assemble(
-            (f"{shown[key.id]:>{width}}  ", "bold $accent"), (f"{key.description:<{names}}", "bold"), (key.tooltip, "")
-        )
-        for key in keys
-    ]
+    lines = []
+    for key in keys:
+        first, *rest = wrap(key.tooltip, max(room - width - 2 - names, 16)) or [""]
+        head = [(f"{shown[key.id]:>{width}}  ", "bold $accent"), (f"{key.description:<{names}}", "bold"), (first, "")]
+        lines.append(Content.assemble(*head))
+        lines += [Content(" " * (width + 2 + names) + text) for text in rest]
     signs = [sign for each in where for sign in _SIGNS.get(each, ())]
     wide = max((len(sign) for sign, _ in signs), default=0) + 2
     lines += [Content(""), *(Content.assemble((f"{sign:>{wide}}  ", "bold $success"), text) for sign, text in signs)]
@@ -100,7 +101,14 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll() as box:
             box.border_title = Content("Keys")
             box.border_subtitle = Content("esc closes")
-            yield Static(help_text(*self._where, keymap=settings_of(self.app).keys))
+            yield Static(self._text())
+
+    def on_resize(self) -> None:
+        self.query_one(Static).update(self._text())
+
+    def _text(self) -> Content:
+        room = min(84, int(0.96 * self.app.size.width)) - 6  # inside of border, padding and scrollbar
+        return help_text(*self._where, keymap=settings_of(self.app).keys, room=room)
 
     def action_dismiss_dialog(self) -> None:
         self.dismiss(None)
