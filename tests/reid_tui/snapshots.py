@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import string
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,14 +76,30 @@ class Snapshots:
     def __init__(self, renew: bool) -> None:
         self._renew = renew
 
-    async def __call__(self, app: ReidApp, pilot: Pilot[None], name: str) -> None:
-        for size in SIZES:
-            await pilot.resize_terminal(*size)
-            parts: list[str] = []
-            for look in LOOKS:
-                app.theme = look
+    async def __call__(
+        self,
+        app: ReidApp,
+        pilot: Pilot[None],
+        name: str,
+        *,
+        sizes: Sequence[tuple[int, int]] = SIZES,
+        looks: Sequence[str] = LOOKS,
+    ) -> None:
+        order = list(looks)
+        for size in sizes:
+            if app.size != size:
+                await pilot.resize_terminal(*size)
+            colours: dict[str, list[str]] = {}
+            text: list[str] = []
+            for look in order:
+                if app.theme != look:  # to change it takes longer than to draw
+                    app.theme = look
                 rows = await _still(app, pilot)
-                parts += ([] if parts else ["== text", *text_of(rows)]) + [f"== {look}", *colours_of(rows)]
+                text, colours[look] = text_of(rows), colours_of(rows)
+            order.reverse()
+            parts = ["== text", *text]
+            for look in looks:
+                parts += [f"== {look}", *colours[look]]
             self._compare(f"{name}-{size[0]}x{size[1]}", parts)
         app.theme = LOOKS[0]
         await pilot.resize_terminal(*SIZES[0])
