@@ -226,6 +226,8 @@ async def test_dashboards_of_other_processes(snapshot: Snapshots) -> None:
 def runs(snapshot: Snapshots, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Runs of every standing, seen from noon."""
     monkeypatch.setattr("reid_tui.screens.runs.time", SimpleNamespace(time=lambda: NOON))
+    for screen in ("runs", "compare"):  # once is enough
+        monkeypatch.setattr(f"reid_tui.screens.{screen}.LOOK_SECONDS", 3600.0)
     hour, parent = 3600.0, Path("runs")
     vit, market = {"name": "ViT-B-16"}, {"dataset": "market-1501", "aspect": ""}
     listed: list[tuple[str, tuple[float, ...], float, Any, dict[str, Any]]] = [
@@ -288,19 +290,20 @@ async def test_editor(snapshot: Snapshots, open_app: OpenApp, copies: list[Path]
         assert isinstance(editor, EditorScreen)
         await snapshot(app, pilot, "editor")
 
-        def put(key: str, text: str) -> None:
+        async def put(key: str, text: str) -> None:
             field = editor.rows[key].control
             assert isinstance(field, Input)
-            field.value = text
             editor.set_focus(field)
+            await until(pilot, lambda: field.has_focus)
+            field.value = text
+            await until(pilot, lambda: editor.form[key] == text)
 
-        put("train.lr", "3e-4")
-        await until(pilot, lambda: editor.form.changes)
+        await put("train.lr", "3e-4")
         await pilot.press("f2")
         await snapshot(app, pilot, "editor-save")
         await pilot.press("escape")
-        put("train.epochs", "0")
-        await until(pilot, lambda: editor.check.problems)
+        await until(pilot, lambda: app.screen is editor)
+        await put("train.epochs", "0")
         await snapshot(app, pilot, "editor-problem")
         await pilot.press("f9")
         await snapshot(app, pilot, "editor-changes")
