@@ -85,17 +85,8 @@ KEYS: tuple[Key, ...] = (
     Key(
         "chart.first", "chart", "1", "1", "chart_select(0)", "First chart", "keys are for the first chart", footer=False
     ),
-    Key(
-        "chart.second",
-        "chart",
-        "2",
-        "2",
-        "chart_select(1)",
-        "Second chart",
-        "keys are for the second chart",
-        footer=False,
-    ),
-    Key("chart.metrics", "chart", "m", "m", "chart_metrics", "Chart", "pick what the chart shows"),
+    Key("chart.second", "chart", "2", "2", "chart_select(1)", "Second chart", "keys are for the second", footer=False),
+    Key("chart.metrics", "chart", "m", "m", "chart_metrics", "Plot", "pick what the chart shows"),
     Key("chart.full", "chart", "f,enter", "f", "chart_full", "Full screen", "this chart alone; or enter", footer=False),
     Key("chart.axis", "chart", "x", "x", "chart_axis", "X axis", "over epochs, steps or time", footer=False),
     Key("chart.log_scale", "chart", "y", "y", "chart_log_scale", "Log scale", "logarithmic values", footer=False),

@@ -29,8 +29,8 @@ def in_order(state: RunState) -> list[Alert]:
     return [alert for _, alert in reversed(newest)]
 
 
-def alert_lines(state: RunState) -> list[Content]:
-    """The list as the screen has it, three parts an alert."""
+def alert_lines(state: RunState, width: int = 0) -> list[Content]:
+    """The list as the screen has it, three parts an alert; messages are wrapped to `width` cells (0: not at all)."""
     alerts = in_order(state)
     if not alerts:
         return [Content("No alerts so far.")]
@@ -40,7 +40,10 @@ def alert_lines(state: RunState) -> list[Content]:
         title = Content.assemble(
             (f"{mark} {clean(alert.title)}", f"bold {colour}"), (f"   {_when(state, alert)}", "dim")
         )
-        lines += [title, *(Content(f"  {clean(line)}") for line in alert.message.splitlines()), Content("")]
+        message = [Content(clean(line)) for line in alert.message.splitlines()]
+        if width > 2:
+            message = [part for line in message for part in line.wrap(width - 2)]
+        lines += [title, *(Content("  ") + line for line in message), Content("")]
     if len(alerts) > MOST_SHOWN:
         lines.append(Content(f"and {plural(len(alerts) - MOST_SHOWN, 'older alert')}: run.log has them"))
     return lines
@@ -95,12 +98,17 @@ class AlertsScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         self.refresh_alerts()
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.refresh_alerts)
+
     def refresh_alerts(self) -> None:
         state = self._state
-        wanted = (len(state.alerts), len(state.over), max(state.over.values(), default=0.0), state.finished is None)
+        width = self.query_one(VerticalScroll).scrollable_content_region.width
+        over = (len(state.over), max(state.over.values(), default=0.0))
+        wanted = (len(state.alerts), *over, state.finished is None, width)
         if wanted != self._shown:
             self._shown = wanted
-            self.query_one("#alerts", Static).update(Content("\n").join(alert_lines(state)))
+            self.query_one("#alerts", Static).update(Content("\n").join(alert_lines(state, width)))
 
     def action_scroll(self, by: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)

@@ -210,6 +210,21 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._show_detail)
+        self.call_after_refresh(self._keep_in_view)
+
+    @on(events.DescendantFocus)
+    def _look_at_focus(self) -> None:
+        self.call_after_refresh(self._keep_in_view)
+
+    def _keep_in_view(self) -> None:
+        """The row with the focus, and above the first one its title."""
+        if self.row is None:
+            return
+        form = self.query_one("#form")
+        if self.row is next(iter(self.rows.values())):
+            form.scroll_home(animate=False)
+        else:
+            form.scroll_to_widget(self.row, animate=False)
 
     # Keys ---------------------------------------------------------------------------------------------------------
 

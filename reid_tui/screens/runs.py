@@ -136,6 +136,8 @@ class RunsScreen(Screen[None]):
 
     @on(RunsRead)
     def _take(self, message: RunsRead) -> None:
+        if not self.is_current:  # laid out anew below a dialog, it would be blank there; it looks again afterwards
+            return
         self._every, self._loaded = message.rows, True
         self._keys = profile_keys(message.rows)
         there = {row.folder for row in message.rows}

@@ -24,7 +24,7 @@ from reid_tui.text import plural, short_path
 _BOX = """
     align: center middle;
     background: $background 60%;
-    & > * {
+    & > Vertical, & > VerticalScroll {
         width: 70; max-width: 96%; height: auto; max-height: 96%;
         border: round $primary; background: $surface; padding: 1 2;
     }

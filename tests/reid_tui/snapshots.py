@@ -7,10 +7,11 @@ before it is committed.
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import string
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,8 @@ FOLDER = Path(__file__).parent / "snapshots"
 SIZES = ((80, 24), (120, 40), (200, 60))
 LOOKS = ("reid-dark", "reid-light")
 NOON = 1_795_521_600.0  # of a day in UTC
-SAME_LOOKS = 3
+SAME_LOOKS = 2
+LOOK_SECONDS = 0.02  # more than Textual takes from one redraw to the next
 LETTERS = string.ascii_letters + string.digits
 
 
@@ -61,8 +63,9 @@ async def _still(app: ReidApp, pilot: Pilot[None]) -> list[list[Segment]]:
         field.cursor_blink = False
     seen: list[list[Segment]] = []
     same = 0
+    await pilot.pause()
     for _ in range(200):
-        await pilot.pause(0.01)
+        await asyncio.sleep(LOOK_SECONDS)  # a pause of the pilot asks every widget, and takes as long as ten looks
         before, seen = seen, cells(app)
         same = same + 1 if seen == before else 0
         if same == SAME_LOOKS:
@@ -76,14 +79,30 @@ class Snapshots:
     def __init__(self, renew: bool) -> None:
         self._renew = renew
 
-    async def __call__(self, app: ReidApp, pilot: Pilot[None], name: str) -> None:
-        for size in SIZES:
-            await pilot.resize_terminal(*size)
-            parts: list[str] = []
-            for look in LOOKS:
-                app.theme = look
+    async def __call__(
+        self,
+        app: ReidApp,
+        pilot: Pilot[None],
+        name: str,
+        *,
+        sizes: Sequence[tuple[int, int]] = SIZES,
+        looks: Sequence[str] = LOOKS,
+    ) -> None:
+        order = list(looks)
+        for size in sizes:
+            if app.size != size:
+                await pilot.resize_terminal(*size)
+            colours: dict[str, list[str]] = {}
+            text: list[str] = []
+            for look in order:
+                if app.theme != look:  # to change it takes longer than to draw
+                    app.theme = look
                 rows = await _still(app, pilot)
-                parts += ([] if parts else ["== text", *text_of(rows)]) + [f"== {look}", *colours_of(rows)]
+                text, colours[look] = text_of(rows), colours_of(rows)
+            order.reverse()
+            parts = ["== text", *text]
+            for look in looks:
+                parts += [f"== {look}", *colours[look]]
             self._compare(f"{name}-{size[0]}x{size[1]}", parts)
         app.theme = LOOKS[0]
         await pilot.resize_terminal(*SIZES[0])
