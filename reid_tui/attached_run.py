@@ -5,6 +5,7 @@ Any number of screens may follow a run. None of them holds anything that the run
 
 from __future__ import annotations
 
+import math
 import queue
 import subprocess
 import threading
@@ -98,6 +99,7 @@ class AttachedRun:
         self._built = False
         self._epoch = 0
         self._began = NAN
+        self._heard_at = NAN  # time of the newest event
         self._finished: RunFinished | None = None
         self._read_error = ""
         # A daemon: nothing is lost with it.
@@ -158,6 +160,7 @@ class AttachedRun:
 
     def _hear(self, event: Event) -> None:
         self._remote.hear(event)
+        self._heard_at = event.time
         if isinstance(event, RunStarted):
             self._built, self._finished, self._began = True, None, event.time
         elif isinstance(event, EpochFinished):
@@ -167,10 +170,7 @@ class AttachedRun:
         self.emit(event)
 
     def _crashed(self) -> RunFinished:
-        try:
-            when = (self.folder / "events.jsonl").stat().st_mtime
-        except OSError:
-            when = time.time()
+        when = time.time() if math.isnan(self._heard_at) else self._heard_at
         message = f"its process is gone without a last word; go on with: reid-tui resume {self.folder.name}"
         return RunFinished(when, "crashed", message, self._epoch, when - self._began, folder=str(self.folder))
 

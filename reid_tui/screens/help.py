@@ -104,7 +104,8 @@ class HelpScreen(ModalScreen[None]):
             yield Static(self._text())
 
     def on_resize(self) -> None:
-        self.query_one(Static).update(self._text())
+        for text in self.query(Static):  # none before it is composed
+            text.update(self._text())
 
     def _text(self) -> Content:
         room = min(84, int(0.96 * self.app.size.width)) - 6  # inside of border, padding and scrollbar

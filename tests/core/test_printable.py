@@ -86,6 +86,8 @@ def test_the_log_of_any_event_is_harmless_line_by_line(kind: str, data: st.DataO
             **{name: text if isinstance(value, str) else value for name, value in vars(STARTED).items()}
         ),
         "Progress": lambda: events.Progress(1.0, "train", 1, 1, 2),
+        "Cleared": lambda: events.Cleared(1.0, text, text),
+        "System": lambda: events.System(1.0, (events.Gpu(0, text),)),
         "EpochFinished": lambda: events.EpochFinished(1.0, EpochMetrics(1, rank1=0.5, split=text, seconds=1.0)),
         "Patience": lambda: events.Patience(1.0, 1, 0.5, 0, 3),
         "CheckpointSaved": lambda: events.CheckpointSaved(1.0, "LAST", text, 1, text),

@@ -42,6 +42,10 @@ def screen(place: Path, *arguments: str) -> Terminal:
     return Terminal(["-m", "reid_tui", *arguments], folder=place, environ=environ)
 
 
+def at_work(terminal: Terminal) -> bool:
+    return "▶ training" in terminal.text or "▷ validating" in terminal.text
+
+
 def trainers(folder: Path) -> list[int]:
     """The processes that hold the run folder's lock."""
     found = []
@@ -79,7 +83,7 @@ def test_a_detached_run_is_watched_left_and_told_things(place: Path, detached: P
     one, two = screen(place, "attach"), screen(place, "attach", detached.name)
     try:
         for terminal in (one, two):
-            terminal.until(lambda terminal=terminal: "training" in terminal.text)
+            terminal.until(lambda terminal=terminal: at_work(terminal))
         one.press("p")
         for terminal in (one, two):  # each is read on, for a screen that nobody reads takes no keys
             terminal.until(lambda terminal=terminal: "❚❚ paused" in terminal.text)
@@ -118,14 +122,14 @@ def test_a_detached_run_is_watched_left_and_told_things(place: Path, detached: P
 def test_a_killed_run_is_seen_to_be_dead_and_comes_to_life_on_the_same_screen(place: Path, detached: Path) -> None:
     terminal = screen(place, "attach")
     try:
-        terminal.until(lambda: "training" in terminal.text)
+        terminal.until(lambda: at_work(terminal))
         [process] = trainers(detached)
         os.kill(process, signal.SIGKILL)
         terminal.until(lambda: "✘ crashed" in terminal.text)
         assert summarize(detached).standing == "crashed"
         assert (detached / ".control/socket").exists()  # stale; it is in nobody's way
         assert reid_tui(place, "resume", "--detach").returncode == 0
-        terminal.until(lambda: "training" in terminal.text and "crashed" not in terminal.text, seconds=60)
+        terminal.until(lambda: at_work(terminal) and "crashed" not in terminal.text, seconds=60)
         terminal.press("s")
         terminal.until(lambda: "After this epoch" in terminal.text)
         terminal.press("n")
@@ -159,7 +163,7 @@ def test_a_picked_profile_is_launched_in_a_process_of_its_own(place: Path) -> No
     try:
         terminal.until(lambda: "mine" in terminal.text)
         terminal.press("mine\r")
-        terminal.until(lambda: "▶ training" in terminal.text, seconds=90)
+        terminal.until(lambda: at_work(terminal), seconds=90)
         terminal.press("q")
         assert terminal.wait() == 0
     finally:

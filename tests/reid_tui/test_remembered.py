@@ -101,7 +101,7 @@ async def test_the_palette_has_what_the_keys_of_the_screen_do_and_the_themes(
     async with open_app(FakeRun(**LONG), selected=profile, settings=Settings(keys={"run.stop": "x"})) as (app, pilot):
         await started(app, pilot)
         found = titles(app)
-        assert {"Stop  (x)", "Checkpoint  (c)", "Log scale  (y)", "Theme: contrast"} <= {*found}
+        assert {"Stop  (x)", "Save  (c)", "Log scale  (y)", "Theme: contrast"} <= {*found}
         assert not any("New run" in title for title in found)  # the run has not ended
         assert len([title for title in found if title.startswith("Theme: ")]) == len(THEMES)
         await pilot.press("ctrl+p")
