@@ -104,7 +104,7 @@ async def test_a_crashed_run_is_shown_with_the_way_on_and_comes_to_life_when_it_
     async with attached(folder) as (app, pilot):
         await until(pilot, lambda: "✘ crashed" in screen_text(app).splitlines()[0])
         assert "reid-tui resume run" in screen_text(app)
-        assert title(app) == "Crashed after 2 epochs, 0:05"
+        assert title(app) == "Crashed after 2 epochs, 0:08"
         await until(pilot, lambda: "c Checkpoint" not in screen_text(app))
         assert board(app).query_one(ProgressPanel).has_class("failed")
         control = RunControl()
