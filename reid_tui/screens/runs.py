@@ -21,7 +21,7 @@ from core.printable import clean
 from core.run_fields import COLUMNS, FIELDS, RunRow, sort_runs
 from core.run_filter import RunFilter, parse, profile_keys
 from reid_tui.keys import binding_with, bindings
-from reid_tui.screens.delete_dialog import Deletion, delete_dialog, delete_runs
+from reid_tui.screens.delete_dialog import Deletion, delete_dialog, delete_runs, hidden_marks
 from reid_tui.screens.help import HelpScreen
 from reid_tui.text import bytes_text, plural
 from reid_tui.theme import other_theme
@@ -151,7 +151,11 @@ class RunsScreen(Screen[None]):
         now = time.time()
         rows = sort_runs((row for row in self._every if self._filter(row, now)), self._sort, self._falling, now)
         self.table.show(rows, now, self._sort, self._falling)
-        self.table.display = bool(rows)
+        if self.table.display != bool(rows):
+            in_table = self.focused in (self.table, None)
+            self.table.display = bool(rows)
+            if in_table:  # it would go to the filter, and keys would be typed into that
+                self._focus_table()
         nothing = self.query_one("#no-runs", Static)
         nothing.display = not rows
         if not rows and self._loaded:
@@ -181,6 +185,8 @@ class RunsScreen(Screen[None]):
         parts = [plural(every, "run") if shown == every else f"{shown} of {plural(every, 'run')}"]
         if marked := self._marked():
             parts.insert(0, f"{len(marked)} marked, {bytes_text(sum(row.size for row in marked))}")
+        if hidden := self._marked_out_of_sight:
+            parts.insert(bool(marked), f"{len(hidden)} marked and hidden by the filter")
         parts.append(bytes_text(sum(row.size for row in self.table.rows)))
         parts.append(f"by {FIELDS[self._sort].says} {'▼' if self._falling else '▲'}")
         return " · ".join(parts)
@@ -236,7 +242,10 @@ class RunsScreen(Screen[None]):
     def _filter_left(self) -> None:
         filter = self.query_one("#run-filter", Input)
         filter.display = bool(filter.value.strip())
-        self.table.focus()
+        self._focus_table()
+
+    def _focus_table(self) -> None:
+        self.set_focus(self.table if self.table.display else None)
 
     def action_back(self) -> None:
         """Out of the filter, then out of the list."""
@@ -244,7 +253,7 @@ class RunsScreen(Screen[None]):
         if filter.display:
             filter.value = ""
             filter.display = False
-            self.table.focus()
+            self._focus_table()
         else:
             self.post_message(self.BackWanted())
 
@@ -254,9 +263,14 @@ class RunsScreen(Screen[None]):
     # Runs -------------------------------------------------------------------------------------------------------
 
     def _marked(self) -> list[RunRow]:
-        """Marked runs in the order in which they were marked, be they filtered out or not."""
-        rows = {row.folder: row for row in self._every}
+        """Marked runs that pass the filter, in the order in which they were marked: nothing is done to others."""
+        rows = {row.folder: row for row in self.table.rows}
         return [rows[folder] for folder in self.table.marked if folder in rows]
+
+    @property
+    def _marked_out_of_sight(self) -> set[Path]:
+        """Those that do not pass it. They keep their marks."""
+        return set(self.table.marked) - {row.folder for row in self.table.rows}
 
     def action_mark(self) -> None:
         if (row := self.table.current) is not None:
@@ -272,17 +286,19 @@ class RunsScreen(Screen[None]):
             self.post_message(self.OpenWanted(row.folder))
 
     def action_compare(self) -> None:
-        marked = self._marked()
+        marked, hidden = self._marked(), hidden_marks(len(self._marked_out_of_sight))
         if not marked:
-            self._say("mark the runs to compare with space first")
+            self._say(hidden or "mark the runs to compare with space first")
         elif len(marked) > MOST_COMPARED:
             self._say(f"{len(marked)} runs are marked; {MOST_COMPARED} at most are compared")
         else:
+            if hidden:
+                self.notify(hidden, markup=False, timeout=SAID_SECONDS)  # on the screen that comes now
             self.post_message(self.CompareWanted([row.folder for row in marked]))
 
     def action_delete(self) -> None:
         row = self.table.current if self.table.display else None
-        wanted = self._marked() or ([row] if row else [])
+        wanted, hidden = self._marked() or ([row] if row else []), len(self._marked_out_of_sight)
         live, ended = [row for row in wanted if row.summary.live], [row for row in wanted if not row.summary.live]
         if wanted and not ended:
             what = "the run is" if len(live) == 1 else f"{len(live)} runs are"
@@ -293,7 +309,9 @@ class RunsScreen(Screen[None]):
                 if choice == "delete":
                     self._delete([row.folder for row in ended])
 
-            self.app.push_screen(delete_dialog(ended, live, self.app.size.width), answered)
+            self.app.push_screen(delete_dialog(ended, live, self.app.size.width, hidden), answered)
+        elif hidden:
+            self._say(hidden_marks(hidden))
 
     def _delete(self, folders: Sequence[Path]) -> None:
         self._say(f"deleting {plural(len(folders), 'run')} …")

@@ -318,6 +318,29 @@ async def test_delete_names_the_runs_and_their_bytes(open_runs: OpenRuns, runs: 
         assert list(runs.iterdir()) == []
 
 
+async def test_marked_runs_that_the_filter_hides_are_left_alone(open_runs: OpenRuns, runs: Path) -> None:
+    async with open_runs() as (app, pilot):
+        await pilot.press("space", "slash", *"gamma", "enter")
+        assert (listed(app), marked(app)) == (["gamma"], ["alpha"])
+        assert "1 marked and hidden by the filter" in last_lines(app)
+        await pilot.press("c")
+        assert "1 marked run is hidden by the filter and stays" in last_lines(app)
+        await pilot.press("D")
+        assert isinstance(app.screen, ChoiceDialog)
+        assert app.screen._question.startswith("gamma_lr1e-5") and "alpha" not in app.screen._question
+        assert "1 marked run is hidden by the filter and stays" in screen_text(app)
+        await pilot.press("k", "space", "c")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen))
+        assert [run.folder.name for run in app.screen.compared.runs] == ["gamma_lr1e-5"]
+        assert [note.message for note in app._notifications] == ["1 marked run is hidden by the filter and stays"]
+        await pilot.press("q", "D", "d")
+        await until(pilot, lambda: listed(app) == [])
+        assert sorted(path.name for path in runs.iterdir()) == ["alpha_lr1e-3", "beta_lr1e-4"]
+        await pilot.press("D")  # on nothing
+        assert "1 marked run is hidden by the filter and stays" in last_lines(app)
+        assert marked(app) == ["alpha"]
+
+
 async def test_a_live_run_is_not_deleted(open_runs: OpenRuns, runs: Path) -> None:
     with live(runs / "alpha_lr1e-3"):
         async with open_runs() as (app, pilot):
