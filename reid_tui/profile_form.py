@@ -21,7 +21,7 @@ from core.profile_problems import Places
 from core.sweep import parse_value, same_value
 
 Kind = Literal["text", "choice", "toml"]
-_SIGNS = ((Ge, "ge", "≥"), (Gt, "gt", ">"), (Le, "le", "≤"), (Lt, "lt", "<"))
+_SIGNS = ((Ge, "ge", ">="), (Gt, "gt", ">"), (Le, "le", "<="), (Lt, "lt", "<"))
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FormField:
     name: str
     kind: Kind
     type: str  # "float", "string", "array of int"
-    range: str  # "> 0, ≤ 10"; empty: none
+    range: str  # "> 0, <= 10"; empty: none
     choices: tuple[str, ...]
     default: str | None  # None: the key must be given
     description: str

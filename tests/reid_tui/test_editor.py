@@ -52,9 +52,9 @@ def test_the_form_has_every_key_of_the_schema() -> None:
     assert [field.key for field in form_fields()] == [f"{table}.{key}" for table in tables for key in tables[table]]
     assert all(field.description for field in form_fields())
     fields = {field.key: field for field in form_fields()}
-    assert fields["train.lr"].range == "> 0, ≤ 10"
-    assert fields["train.label_smoothing"].range == "≥ 0, < 1"
-    assert fields["data.image_size"].range == "each ≥ 16, ≤ 4 096"
+    assert fields["train.lr"].range == "> 0, <= 10"
+    assert fields["train.label_smoothing"].range == ">= 0, < 1"
+    assert fields["data.image_size"].range == "each >= 16, <= 4 096"
     assert fields["train.sampler"].choices == ("shuffle", "pk")
     assert (fields["model.name"].default, fields["train.epochs"].default) == (None, "60")
 
@@ -204,7 +204,7 @@ async def test_the_form_shows_values_meaning_range_and_default(editing) -> None:
         assert "demo:hands" in screen_text(app) and "must be given" in screen_text(app)
         await go_to(app, pilot, "train.lr")
         await until(pilot, lambda: "learning rate of the image encoder" in screen_text(app))
-        assert "number, > 0, ≤ 10 · default 1e-05" in screen_text(app)
+        assert "number, > 0, <= 10 · default 1e-05" in screen_text(app)
         assert "[train]" in screen_text(app)
 
 
