@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from textual.binding import Binding, BindingType
@@ -175,7 +175,16 @@ KEYS: tuple[Key, ...] = (
     Key("runs.new", "runs", "n", "n", "new", "New run", "pick a profile"),
     Key("runs.help", "runs", "question_mark,f1", "?", "help", "Help", "what the keys do"),
     Key("runs.theme", "runs", "t", "t", "theme", "Theme", "the next theme", footer=False),
-    Key("runs.back", "runs", "escape", "esc", "back", "Back", "out of the filter, then out of the list", footer=False),
+    Key(
+        "runs.back",
+        "runs",
+        "escape",
+        "esc",
+        "back",
+        "Back",
+        "out of the filter, then back to where one was",
+        footer=False,
+    ),
     Key("runs.quit", "runs", "q", "q", "leave", "Back", "back, or leave where there is nothing behind"),
     Key("compare.metric", "compare", "m", "m", "metric(1)", "Metric", "draw the next metric"),
     Key("compare.metric_back", "compare", "M", "M", "metric(-1)", "Back", "draw the metric before", footer=False),
@@ -232,9 +241,15 @@ def bindings(where: Where) -> list[BindingType]:
     return [binding for key in keys_of(where) for binding in _bindings(key)]
 
 
-def binding_with(id: str, action: str) -> list[BindingType]:
-    """One row of the table with another action, for a widget that has the key before the screen does."""
-    return [binding for key in KEYS if key.id == id for binding in _bindings(key, action)]
+def binding_with(id: str, action: str, description: str = "") -> list[BindingType]:
+    """One row of the table with another action, for a widget that has the key before the screen does.
+
+    With a description the footer has it.
+    """
+    rows = [key for key in KEYS if key.id == id]
+    if description:
+        rows = [replace(key, description=description, footer=True) for key in rows]
+    return [binding for key in rows for binding in _bindings(key, action)]
 
 
 def _bindings(key: Key, action: str = "") -> Iterable[Binding]:

@@ -31,13 +31,18 @@ from reid_tui.widgets.run_table import RunTable
 LOOK_SECONDS = 2.0
 SAID_SECONDS = 6.0  # how long an answer stays in the status line
 MOST_COMPARED = 8
+NEED_A_ROW, NEED_A_RUN = {"open", "mark"}, {"unmark", "compare", "sort", "turn", "delete", "filter"}
 Look = Callable[[], list[RunRow]]
 
 
 class RunFilterInput(Input):
     """Enter and the arrows lead back to the table; the filter stays."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*binding_with("runs.open", "submit"), *binding_with("runs.down", "submit")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *binding_with("runs.open", "submit", "To the list"),
+        *binding_with("runs.back", "screen.back", "Clear"),
+        *binding_with("runs.down", "submit"),
+    ]
 
 
 class RunsScreen(Screen[None]):
@@ -68,8 +73,11 @@ class RunsScreen(Screen[None]):
     class NewRunWanted(Message):
         """The person wants to pick a profile."""
 
+    @dataclass
     class BackWanted(Message):
-        """The person wants to leave the list."""
+        """The person wants to leave the list; or the program, where there is nothing behind the list."""
+
+        leave: bool
 
     @dataclass
     class RunsRead(Message):
@@ -92,6 +100,7 @@ class RunsScreen(Screen[None]):
         self._filter = RunFilter()
         self._sort, self._falling = "age", False
         self._said = ""
+        self._footer_for = False, False  # whether there are rows, and runs
 
     def compose(self) -> ComposeResult:
         title = Content.assemble(("reid-tui", "bold $primary"), ("  runs of this machine", "$foreground 70%"))
@@ -156,6 +165,9 @@ class RunsScreen(Screen[None]):
             self.table.display = bool(rows)
             if in_table:  # it would go to the filter, and keys would be typed into that
                 self._focus_table()
+        if self._footer_for != (there := (bool(rows), bool(self._every))):
+            self._footer_for = there
+            self.refresh_bindings()
         nothing = self.query_one("#no-runs", Static)
         nothing.display = not rows
         if not rows and self._loaded:
@@ -200,6 +212,15 @@ class RunsScreen(Screen[None]):
         self._said = text
         self._show_status()
         self.set_timer(SAID_SECONDS, forget)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What is of no use is not in the footer: where there is no run, and "/" in the filter itself."""
+        rows, runs = self._footer_for
+        return not (
+            (action in NEED_A_ROW and not rows)
+            or (action in NEED_A_RUN and not runs)
+            or (action == "filter" and isinstance(self.focused, RunFilterInput))
+        )
 
     # Cursor, order, filter --------------------------------------------------------------------------------------
 
@@ -255,10 +276,10 @@ class RunsScreen(Screen[None]):
             filter.display = False
             self._focus_table()
         else:
-            self.post_message(self.BackWanted())
+            self.post_message(self.BackWanted(leave=False))
 
     def action_leave(self) -> None:
-        self.post_message(self.BackWanted())
+        self.post_message(self.BackWanted(leave=True))
 
     # Runs -------------------------------------------------------------------------------------------------------
 

@@ -197,6 +197,25 @@ async def test_keys_typed_into_the_filter_do_nothing_else(open_runs: OpenRuns) -
         assert not screen(app).query_one(Input).display  # and an empty field goes
 
 
+async def test_the_footer_is_about_what_has_the_focus(open_runs: OpenRuns, runs: Path) -> None:
+    async with open_runs() as (app, pilot):
+        footer = lambda: screen_text(app).splitlines()[-1]  # noqa: E731
+        await until(pilot, lambda: "⏎ Open" in footer() and "D Delete" in footer())
+        await pilot.press("slash", *"gamma")
+        await until(pilot, lambda: footer().split() == ["⏎", "To", "the", "list", "esc", "Clear"])
+        await pilot.press("enter")
+        await until(pilot, lambda: "⏎ Open" in footer() and "/ Filter" in footer())
+        await pilot.press("slash", "x", "enter")  # nothing passes
+        await until(pilot, lambda: "/ Filter" in footer() and "Open" not in footer())
+        await pilot.press("escape")
+        await until(pilot, lambda: "⏎ Open" in footer())
+        for path in runs.iterdir():
+            shutil.rmtree(path)
+        screen(app).look()
+        await until(pilot, lambda: "There is no run yet" in screen_text(app))
+        await until(pilot, lambda: footer().split() == ["n", "New", "run", "?", "Help", "q", "Back"])
+
+
 async def test_a_filter_that_cannot_be_understood_says_so(open_runs: OpenRuns) -> None:
     async with open_runs(size=(120, 40)) as (app, pilot):
         await pilot.press("slash")
@@ -288,10 +307,13 @@ async def test_enter_opens_the_run_and_escape_comes_back(open_runs: OpenRuns) ->
         await until(pilot, lambda: not app.is_running)
 
 
-@pytest.mark.parametrize("key", ["q", "escape"])
-async def test_the_list_alone_is_left_for_good(open_runs: OpenRuns, key: str) -> None:
+async def test_the_list_alone_is_left_with_q_only(open_runs: OpenRuns) -> None:
     async with open_runs() as (app, pilot):
-        await pilot.press(key)
+        await pilot.press("slash", *"gam", "escape", "escape", "escape")
+        await pilot.pause(0.1)
+        assert app.is_running and isinstance(app.screen, RunsScreen)
+        assert listed(app) == ["alpha", "beta", "gamma"]
+        await pilot.press("q")
         await until(pilot, lambda: not app.is_running)
 
 
