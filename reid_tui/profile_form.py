@@ -199,11 +199,11 @@ class ProfileForm:
         self._texts[key] = text
 
     def lay_over(self, overrides: Iterable[str]) -> None:
-        """Take `table.key=value` each as a change; of keys that there are not the launch will tell."""
+        """Take `table.key=value` each, as if the file had it; of keys that there are not the launch will tell."""
         for override in overrides:
             key, _, value = override.partition("=")
             if (item := self._by_key.get(key.strip())) is not None:
-                self._texts[item.key] = item.text_of(parse_value(value))
+                self._texts[item.key] = self._original[item.key] = item.text_of(parse_value(value))
 
     def original(self, key: str) -> str:
         """The text that the key has in the file, or by default."""
