@@ -86,6 +86,10 @@ KEYS: tuple[Key, ...] = (
         "chart.first", "chart", "1", "1", "chart_select(0)", "First chart", "keys are for the first chart", footer=False
     ),
     Key("chart.second", "chart", "2", "2", "chart_select(1)", "Second chart", "… for the second one", footer=False),
+    Key(
+        "chart.next", "chart", "tab", "tab", "chart_step(1)", "Next chart", "keys are for the other chart", footer=False
+    ),
+    Key("chart.previous", "chart", "shift+tab", "shift+tab", "chart_step(-1)", "Previous", "… back", footer=False),
     Key("chart.metrics", "chart", "m", "m", "chart_metrics", "Metrics", "pick what the chart shows"),
     Key("chart.full", "chart", "f,enter", "f", "chart_full", "Full screen", "this chart alone; or enter", footer=False),
     Key("chart.axis", "chart", "x", "x", "chart_axis", "X axis", "over epochs, steps or time", footer=False),
@@ -122,6 +126,10 @@ KEYS: tuple[Key, ...] = (
         "GPUs, CPU, RAM, disk: show or hide",
         footer=False,
     ),
+    Key(
+        "view.page_up", "dashboard", "pageup", "PgUp", "page(-1)", "Page up", "epochs before; or the log", footer=False
+    ),
+    Key("view.page_down", "dashboard", "pagedown", "PgDn", "page(1)", "Page down", "epochs after", footer=False),
     Key("view.alerts", "dashboard", "a", "a", "alerts", "Alerts", "all alerts, and what to do", footer=False),
     Key("view.bell", "dashboard", "b", "b", "bell", "Bell", "notify at alerts and at the end, or not", footer=False),
     Key("view.theme", "dashboard", "t", "t", "theme", "Theme", "the next theme", footer=False),
@@ -156,7 +164,6 @@ KEYS: tuple[Key, ...] = (
         "back",
         "Back",
         "back to the list of runs",
-        footer=False,
     ),
     Key("runs.up", "runs", "up", "↑", "move(-1)", "Up", "the run above", footer=False),
     Key("runs.down", "runs", "down", "↓", "move(1)", "Down", "the run below", footer=False),

@@ -297,6 +297,11 @@ async def test_enter_opens_the_run_and_escape_comes_back(open_runs: OpenRuns) ->
         assert isinstance(board, DashboardScreen)
         await until(pilot, lambda: len(board.state.epochs) == 2)
         assert "60.0" in screen_text(app) or "60" in screen_text(app)
+        await until(pilot, lambda: "esc Back" in screen_text(app).splitlines()[-1])
+        for key in ("f", "escape"):  # one chart alone, and the whole again
+            await pilot.press(key)
+            await pilot.pause()
+        assert app.screen is board and not board.chart_is_full
         for key in ("escape", "enter", "r"):
             await pilot.press(key)
             await pilot.pause()
