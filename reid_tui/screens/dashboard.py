@@ -376,9 +376,9 @@ class DashboardScreen(RunCharts, Screen[None]):
             self._say_for_a_while(f"▸ {self.chart.title_text} · f shows it")  # there is no other sign of it
 
     def action_page(self, by: int) -> None:
-        """Of the epochs; of the log, where that has taken their place."""
-        shown = EpochTable if self.query_one("#body").display else LogPane
-        pane = self.query_one(shown)
+        """Of the epochs; of the log, where that has taken their place or all epochs are in sight."""
+        table, log = self.query_one(EpochTable), self.query_one(LogPane)
+        pane = table if self.query_one("#body").display and (table.max_scroll_y or not log.display) else log
         pane.scroll_relative(y=by * max(pane.size.height - 2, 1), animate=False)
 
     def action_log(self) -> None:

@@ -61,7 +61,8 @@ def test_passes(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["vit market", "r1>83.5", "state=running", "state=r", "state!=fin", "lr>1e-4", "size<2GB", "age<1d", "model=vit", "sampler=shuffle",
+    ["vit market", "r1>83.5", "state=running", "state=r", "state!=fin", "lr>1e-4", "size<2GB", "age<1d",
+     "model=vit", "sampler=shuffle",
      "seed>3", "batch!=32", "r1>80 lr>1"],
 )  # fmt: skip
 def test_does_not_pass(text):

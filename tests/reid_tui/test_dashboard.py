@@ -103,7 +103,7 @@ async def test_the_newest_epoch_stays_in_sight_until_the_person_scrolls(open_app
         while table.scroll_offset.y > 0:
             before = table.scroll_offset.y
             await pilot.press("pageup")
-            await until(pilot, lambda: table.scroll_offset.y < before)
+            await until(pilot, lambda before=before: table.scroll_offset.y < before)
         known = len(board(app).state.epochs)
         await until(pilot, lambda: len(board(app).state.epochs) > known + 5)
         assert table.scroll_offset.y == 0
