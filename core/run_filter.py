@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from core.run_fields import FIELDS, Field, Kind, RunRow, Value, as_number, profile_value
+from core.run_fields import FIELDS, STANDINGS, Field, Kind, RunRow, Value, as_number, profile_value
 
 _TERM = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)(>=|<=|!=|==|=|>|<)(.*)", re.DOTALL)
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf)([A-Za-z%]*)")
@@ -111,6 +111,9 @@ def _comparison(field: Field | str, name: str, sign: str, wanted: str) -> _Test:
         if sign not in ("=", "!="):
             raise ValueError(f"{name} is a text: only = and != fit it")
         value, pattern = field.value, wanted.casefold()
+        if field.key == "state":
+            states = _states(name, sign, pattern)
+            return lambda row, now: (value(row, now) in states) == (sign == "=")
         return lambda row, now: fnmatchcase(str(value(row, now)).casefold(), pattern) == (sign == "=")
     number = _read_number(wanted, field.kind)
     if number is None:
@@ -118,6 +121,14 @@ def _comparison(field: Field | str, name: str, sign: str, wanted: str) -> _Test:
         raise ValueError(f"{name}{sign}{wanted}: not a number" + (f"; units are {units}" if units else ""))
     value, near = field.value, _NEAR if field.kind == "rate" else 0.0
     return lambda row, now: _holds(value(row, now), sign, number, near)
+
+
+def _states(name: str, sign: str, wanted: str) -> set[str]:
+    """The states that a pattern or the beginning of a word means. Raises ValueError, in words, if there is none."""
+    states = {state for state in STANDINGS if fnmatchcase(state, wanted) or state.startswith(wanted)}
+    if not states:
+        raise ValueError(f"{name}{sign}{wanted}: no such state; there are {', '.join(STANDINGS)}")
+    return states
 
 
 def _profile_comparison(key: str, name: str, sign: str, wanted: str) -> _Test:

@@ -148,10 +148,10 @@ class RunsApp(MannerApp):
         self.push_screen(CompareScreen(message.folders))
 
     @on(RunsScreen.BackWanted)
-    def _list_left(self) -> None:
+    def _list_left(self, message: RunsScreen.BackWanted) -> None:
         if len(self.screen_stack) > 2:
             self._go_back()
-        else:
+        elif message.leave:
             self.exit()
 
     @on(DashboardScreen.BackWanted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from textual.binding import Binding, BindingType
@@ -86,6 +86,10 @@ KEYS: tuple[Key, ...] = (
         "chart.first", "chart", "1", "1", "chart_select(0)", "First chart", "keys are for the first chart", footer=False
     ),
     Key("chart.second", "chart", "2", "2", "chart_select(1)", "Second chart", "keys are for the second", footer=False),
+    Key(
+        "chart.next", "chart", "tab", "tab", "chart_step(1)", "Next chart", "keys are for the other chart", footer=False
+    ),
+    Key("chart.previous", "chart", "shift+tab", "shift+tab", "chart_step(-1)", "Previous", "chart back", footer=False),
     Key("chart.metrics", "chart", "m", "m", "chart_metrics", "Plot", "pick what the chart shows"),
     Key("chart.full", "chart", "f,enter", "f", "chart_full", "Full screen", "this chart alone; or enter", footer=False),
     Key("chart.axis", "chart", "x", "x", "chart_axis", "X axis", "over epochs, steps or time", footer=False),
@@ -122,6 +126,10 @@ KEYS: tuple[Key, ...] = (
         "GPUs, CPU, RAM, disk: show or hide",
         footer=False,
     ),
+    Key(
+        "view.page_up", "dashboard", "pageup", "PgUp", "page(-1)", "Page up", "epochs before; or the log", footer=False
+    ),
+    Key("view.page_down", "dashboard", "pagedown", "PgDn", "page(1)", "Page down", "epochs after", footer=False),
     Key("view.alerts", "dashboard", "a", "a", "alerts", "Alerts", "all alerts, and what to do", footer=False),
     Key("view.bell", "dashboard", "b", "b", "bell", "Bell", "notify at alerts and at the end, or not", footer=False),
     Key("view.theme", "dashboard", "t", "t", "theme", "Theme", "the next theme", footer=False),
@@ -156,7 +164,6 @@ KEYS: tuple[Key, ...] = (
         "back",
         "Back",
         "back to the list of runs",
-        footer=False,
     ),
     Key("runs.up", "runs", "up", "↑", "move(-1)", "Up", "the run above", footer=False),
     Key("runs.down", "runs", "down", "↓", "move(1)", "Down", "the run below", footer=False),
@@ -175,7 +182,16 @@ KEYS: tuple[Key, ...] = (
     Key("runs.new", "runs", "n", "n", "new", "New run", "pick a profile"),
     Key("runs.help", "runs", "question_mark,f1", "?", "help", "Help", "what the keys do"),
     Key("runs.theme", "runs", "t", "t", "theme", "Theme", "the next theme", footer=False),
-    Key("runs.back", "runs", "escape", "esc", "back", "Back", "out of the filter, then out of the list", footer=False),
+    Key(
+        "runs.back",
+        "runs",
+        "escape",
+        "esc",
+        "back",
+        "Back",
+        "out of the filter, then back to where one was",
+        footer=False,
+    ),
     Key("runs.quit", "runs", "q", "q", "leave", "Back", "back, or leave where there is nothing behind"),
     Key("compare.metric", "compare", "m", "m", "metric(1)", "Metric", "draw the next metric"),
     Key("compare.metric_back", "compare", "M", "M", "metric(-1)", "Back", "draw the metric before", footer=False),
@@ -232,9 +248,15 @@ def bindings(where: Where) -> list[BindingType]:
     return [binding for key in keys_of(where) for binding in _bindings(key)]
 
 
-def binding_with(id: str, action: str) -> list[BindingType]:
-    """One row of the table with another action, for a widget that has the key before the screen does."""
-    return [binding for key in KEYS if key.id == id for binding in _bindings(key, action)]
+def binding_with(id: str, action: str, description: str = "") -> list[BindingType]:
+    """One row of the table with another action, for a widget that has the key before the screen does.
+
+    With a description the footer has it.
+    """
+    rows = [key for key in KEYS if key.id == id]
+    if description:
+        rows = [replace(key, description=description, footer=True) for key in rows]
+    return [binding for key in rows for binding in _bindings(key, action)]
 
 
 def _bindings(key: Key, action: str = "") -> Iterable[Binding]:

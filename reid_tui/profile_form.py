@@ -21,7 +21,7 @@ from core.profile_problems import Places
 from core.sweep import parse_value, same_value
 
 Kind = Literal["text", "choice", "toml"]
-_SIGNS = ((Ge, "ge", "≥"), (Gt, "gt", ">"), (Le, "le", "≤"), (Lt, "lt", "<"))
+_SIGNS = ((Ge, "ge", ">="), (Gt, "gt", ">"), (Le, "le", "<="), (Lt, "lt", "<"))
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FormField:
     name: str
     kind: Kind
     type: str  # "float", "string", "array of int"
-    range: str  # "> 0, ≤ 10"; empty: none
+    range: str  # "> 0, <= 10"; empty: none
     choices: tuple[str, ...]
     default: str | None  # None: the key must be given
     description: str
@@ -199,11 +199,11 @@ class ProfileForm:
         self._texts[key] = text
 
     def lay_over(self, overrides: Iterable[str]) -> None:
-        """Take `table.key=value` each as a change; of keys that there are not the launch will tell."""
+        """Take `table.key=value` each, as if the file had it; of keys that there are not the launch will tell."""
         for override in overrides:
             key, _, value = override.partition("=")
             if (item := self._by_key.get(key.strip())) is not None:
-                self._texts[item.key] = item.text_of(parse_value(value))
+                self._texts[item.key] = self._original[item.key] = item.text_of(parse_value(value))
 
     def original(self, key: str) -> str:
         """The text that the key has in the file, or by default."""

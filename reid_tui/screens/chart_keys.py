@@ -68,6 +68,9 @@ class ChartKeys(Base):
             if self.chart.focusable:
                 self.chart.focus()
 
+    def action_chart_step(self, by: int) -> None:
+        self.action_chart_select((self.charts_selected + by) % len(self.charts))
+
     def action_chart_zoom(self, steps: int) -> None:
         self.chart.zoom(ZOOM**steps)
 

@@ -256,6 +256,7 @@ class DashboardScreen(RunCharts, Screen[None]):
 
     def charts_placed(self) -> None:
         self._place_log()
+        self.refresh_bindings()
 
     def _place_log(self) -> None:
         """Where there is no room for both, the log takes the place of charts and table."""
@@ -284,7 +285,7 @@ class DashboardScreen(RunCharts, Screen[None]):
         if action == "detach":
             return self.run_is_live
         if action == "back":
-            return self.opened_from_list
+            return self.opened_from_list and not self.chart_is_full
         if action == "queue":
             return bool(self.queue.runs)  # a run that was not launched here has none
         if action == "hold":
@@ -368,6 +369,17 @@ class DashboardScreen(RunCharts, Screen[None]):
 
     def action_hold(self) -> None:
         self.post_message(self.HoldWanted())
+
+    def action_chart_select(self, number: int) -> None:
+        super().action_chart_select(number)
+        if not self.query_one("#charts").display or not self.query_one("#body").display:
+            self._say_for_a_while(f"▸ {self.chart.title_text} · f shows it")  # there is no other sign of it
+
+    def action_page(self, by: int) -> None:
+        """Of the epochs; of the log, where that has taken their place or all epochs are in sight."""
+        table, log = self.query_one(EpochTable), self.query_one(LogPane)
+        pane = table if self.query_one("#body").display and (table.max_scroll_y or not log.display) else log
+        pane.scroll_relative(y=by * max(pane.size.height - 2, 1), animate=False)
 
     def action_log(self) -> None:
         if self.has_class(FULL):

@@ -28,13 +28,22 @@ class Deletion:
     problems: tuple[str, ...]
 
 
-def delete_dialog(rows: Sequence[RunRow], live: Sequence[RunRow], width: int) -> ChoiceDialog:
+def hidden_marks(count: int) -> str:
+    """What is said of marked runs that the filter hides; empty: there are none."""
+    if not count:
+        return ""
+    does = "is hidden by the filter and stays" if count == 1 else "are hidden by the filter and stay"
+    return f"{plural(count, 'marked run')} {does}"
+
+
+def delete_dialog(rows: Sequence[RunRow], live: Sequence[RunRow], width: int, hidden: int = 0) -> ChoiceDialog:
     """Results: "delete", "" for keeping them.
 
     Args:
         rows: those that would go.
         live: those that were marked as well, and stay.
         width: cells of the screen.
+        hidden: how many marked runs are not in sight, and stay.
     """
     room = min(max(width - _BESIDE_NAME, 8), _NAME_MOST)
     tail = 15 if room == _NAME_MOST else 6  # date and time, or the time alone
@@ -46,6 +55,8 @@ def delete_dialog(rows: Sequence[RunRow], live: Sequence[RunRow], width: int) ->
         lines.append(f"… and {len(rest)} more  {bytes_text(sum(row.size for row in rest))}")
     if live:
         lines += ["", f"{plural(len(live), 'live run')} marked as well: not deleted, stop first"]
+    if hidden:
+        lines += ["", hidden_marks(hidden)]
     total = bytes_text(sum(row.size for row in rows))
     return ChoiceDialog(
         f"Delete {plural(len(rows), 'run')}, {total}",

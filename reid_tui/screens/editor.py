@@ -42,7 +42,7 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
     Args:
         path: the profile file.
         tables: what it holds.
-        overrides: `table.key=value` each, changes to begin with.
+        overrides: `table.key=value` each, of the command line; changes are counted from them on.
         enqueue: puts a run into the queue: title and profile.
     """
 
@@ -187,6 +187,8 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
     def _show_detail(self) -> None:
         if (row := self.row) is None:
             return
+        if row is next(iter(self.rows.values())):  # its heading is in sight as well
+            self.call_after_refresh(self.query_one("#form").scroll_home, animate=False)
         field, form = row.field, self.form
         box = self.query_one("#detail")
         box.border_title = Content(clean(field.key))

@@ -21,7 +21,7 @@ from core.printable import clean
 from core.run_fields import COLUMNS, FIELDS, RunRow, sort_runs
 from core.run_filter import RunFilter, parse, profile_keys
 from reid_tui.keys import binding_with, bindings
-from reid_tui.screens.delete_dialog import Deletion, delete_dialog, delete_runs
+from reid_tui.screens.delete_dialog import Deletion, delete_dialog, delete_runs, hidden_marks
 from reid_tui.screens.help import HelpScreen
 from reid_tui.text import bytes_text, plural
 from reid_tui.theme import other_theme
@@ -31,13 +31,18 @@ from reid_tui.widgets.run_table import RunTable
 LOOK_SECONDS = 2.0
 SAID_SECONDS = 6.0  # how long an answer stays in the status line
 MOST_COMPARED = 8
+NEED_A_ROW, NEED_A_RUN = {"open", "mark"}, {"unmark", "compare", "sort", "turn", "delete", "filter"}
 Look = Callable[[], list[RunRow]]
 
 
 class RunFilterInput(Input):
     """Enter and the arrows lead back to the table; the filter stays."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*binding_with("runs.open", "submit"), *binding_with("runs.down", "submit")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *binding_with("runs.open", "submit", "To the list"),
+        *binding_with("runs.back", "screen.back", "Clear"),
+        *binding_with("runs.down", "submit"),
+    ]
 
 
 class RunsScreen(Screen[None]):
@@ -68,8 +73,11 @@ class RunsScreen(Screen[None]):
     class NewRunWanted(Message):
         """The person wants to pick a profile."""
 
+    @dataclass
     class BackWanted(Message):
-        """The person wants to leave the list."""
+        """The person wants to leave the list; or the program, where there is nothing behind the list."""
+
+        leave: bool
 
     @dataclass
     class RunsRead(Message):
@@ -92,6 +100,7 @@ class RunsScreen(Screen[None]):
         self._filter = RunFilter()
         self._sort, self._falling = "age", False
         self._said = ""
+        self._footer_for = False, False  # whether there are rows, and runs
 
     def compose(self) -> ComposeResult:
         title = Content.assemble(("reid-tui", "bold $primary"), ("  runs of this machine", "$foreground 70%"))
@@ -153,7 +162,14 @@ class RunsScreen(Screen[None]):
         now = time.time()
         rows = sort_runs((row for row in self._every if self._filter(row, now)), self._sort, self._falling, now)
         self.table.show(rows, now, self._sort, self._falling)
-        self.table.display = bool(rows)
+        if self.table.display != bool(rows):
+            in_table = self.focused in (self.table, None)
+            self.table.display = bool(rows)
+            if in_table:  # it would go to the filter, and keys would be typed into that
+                self._focus_table()
+        if self._footer_for != (there := (bool(rows), bool(self._every))):
+            self._footer_for = there
+            self.refresh_bindings()
         nothing = self.query_one("#no-runs", Static)
         nothing.display = not rows
         if not rows and self._loaded:
@@ -183,6 +199,8 @@ class RunsScreen(Screen[None]):
         parts = [plural(every, "run") if shown == every else f"{shown} of {plural(every, 'run')}"]
         if marked := self._marked():
             parts.insert(0, f"{len(marked)} marked, {bytes_text(sum(row.size for row in marked))}")
+        if hidden := self._marked_out_of_sight:
+            parts.insert(bool(marked), f"{len(hidden)} marked and hidden by the filter")
         parts.append(bytes_text(sum(row.size for row in self.table.rows)))
         parts.append(f"by {FIELDS[self._sort].says} {'▼' if self._falling else '▲'}")
         return " · ".join(parts)
@@ -196,6 +214,15 @@ class RunsScreen(Screen[None]):
         self._said = text
         self._show_status()
         self.set_timer(SAID_SECONDS, forget)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What is of no use is not in the footer: where there is no run, and "/" in the filter itself."""
+        rows, runs = self._footer_for
+        return not (
+            (action in NEED_A_ROW and not rows)
+            or (action in NEED_A_RUN and not runs)
+            or (action == "filter" and isinstance(self.focused, RunFilterInput))
+        )
 
     # Cursor, order, filter --------------------------------------------------------------------------------------
 
@@ -238,7 +265,10 @@ class RunsScreen(Screen[None]):
     def _filter_left(self) -> None:
         filter = self.query_one("#run-filter", Input)
         filter.display = bool(filter.value.strip())
-        self.table.focus()
+        self._focus_table()
+
+    def _focus_table(self) -> None:
+        self.set_focus(self.table if self.table.display else None)
 
     def action_back(self) -> None:
         """Out of the filter, then out of the list."""
@@ -246,19 +276,24 @@ class RunsScreen(Screen[None]):
         if filter.display:
             filter.value = ""
             filter.display = False
-            self.table.focus()
+            self._focus_table()
         else:
-            self.post_message(self.BackWanted())
+            self.post_message(self.BackWanted(leave=False))
 
     def action_leave(self) -> None:
-        self.post_message(self.BackWanted())
+        self.post_message(self.BackWanted(leave=True))
 
     # Runs -------------------------------------------------------------------------------------------------------
 
     def _marked(self) -> list[RunRow]:
-        """Marked runs in the order in which they were marked, be they filtered out or not."""
-        rows = {row.folder: row for row in self._every}
+        """Marked runs that pass the filter, in the order in which they were marked: nothing is done to others."""
+        rows = {row.folder: row for row in self.table.rows}
         return [rows[folder] for folder in self.table.marked if folder in rows]
+
+    @property
+    def _marked_out_of_sight(self) -> set[Path]:
+        """Those that do not pass it. They keep their marks."""
+        return set(self.table.marked) - {row.folder for row in self.table.rows}
 
     def action_mark(self) -> None:
         if (row := self.table.current) is not None:
@@ -274,17 +309,19 @@ class RunsScreen(Screen[None]):
             self.post_message(self.OpenWanted(row.folder))
 
     def action_compare(self) -> None:
-        marked = self._marked()
+        marked, hidden = self._marked(), hidden_marks(len(self._marked_out_of_sight))
         if not marked:
-            self._say("mark the runs to compare with space first")
+            self._say(hidden or "mark the runs to compare with space first")
         elif len(marked) > MOST_COMPARED:
             self._say(f"{len(marked)} runs are marked; {MOST_COMPARED} at most are compared")
         else:
+            if hidden:
+                self.notify(hidden, markup=False, timeout=SAID_SECONDS)  # on the screen that comes now
             self.post_message(self.CompareWanted([row.folder for row in marked]))
 
     def action_delete(self) -> None:
         row = self.table.current if self.table.display else None
-        wanted = self._marked() or ([row] if row else [])
+        wanted, hidden = self._marked() or ([row] if row else []), len(self._marked_out_of_sight)
         live, ended = [row for row in wanted if row.summary.live], [row for row in wanted if not row.summary.live]
         if wanted and not ended:
             what = "the run is" if len(live) == 1 else f"{len(live)} runs are"
@@ -295,7 +332,9 @@ class RunsScreen(Screen[None]):
                 if choice == "delete":
                     self._delete([row.folder for row in ended])
 
-            self.app.push_screen(delete_dialog(ended, live, self.app.size.width), answered)
+            self.app.push_screen(delete_dialog(ended, live, self.app.size.width, hidden), answered)
+        elif hidden:
+            self._say(hidden_marks(hidden))
 
     def _delete(self, folders: Sequence[Path]) -> None:
         self._say(f"deleting {plural(len(folders), 'run')} …")

@@ -117,6 +117,10 @@ class Chart(Widget, can_focus=True):
         self._redraw()
 
     @property
+    def title_text(self) -> str:
+        return self._title
+
+    @property
     def series(self) -> tuple[Series, ...]:
         return self._series
 

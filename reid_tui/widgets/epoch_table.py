@@ -70,8 +70,11 @@ def gap_for(width: int) -> int:
     return 2 if width >= WIDE else 1
 
 
-class EpochTable(ScrollView, can_focus=True):
-    """Rows are only ever appended; the drawing of a row is made when it comes into sight."""
+class EpochTable(ScrollView, can_focus=False):
+    """Rows are only ever appended; the drawing of a row is made when it comes into sight.
+
+    The keys are the screen's.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"epochs--title", "epochs--best", "epochs--baseline"}
     DEFAULT_CSS = """

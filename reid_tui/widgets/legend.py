@@ -6,10 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.content import Content
 
+from reid_tui.cells import cut_middle
 from reid_tui.text import duration, number
 from reid_tui.widgets.axis import XAxis
+
+LEAST_NAME = 3  # cells; less of a name tells nothing
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,26 @@ def place_text(x: float, axis: XAxis, extent: float, *, named: bool = False) -> 
     return f"{axis} {text}" if named and axis != "time" else text
 
 
+def _cut(entries: Sequence[Entry], values: Sequence[str], width: int) -> list[str]:
+    """Of each short name as much as there is room for; none where that would tell nothing."""
+    room = width + 1 - sum(cell_len(entry.marker) + 3 for entry in entries) - sum(map(len, values))
+    room //= max(len(entries), 1)
+    if room < LEAST_NAME:
+        return [""] * len(entries)
+    names = [cut_middle(entry.short, room) for entry in entries]
+    if len(set(names)) < len({entry.short for entry in entries}):  # what tells them apart is at their ends
+        names = [_end(entry.short, room) for entry in entries]
+    return [f" {name} " for name in names]
+
+
+def _end(text: str, width: int) -> str:
+    if cell_len(text) <= width:
+        return text
+    while cell_len(text) >= width:
+        text = text[1:]
+    return f"…{text}"
+
+
 def legend(entries: Sequence[Entry], width: int, unit: str = "", where: str = "") -> Content:
     """Marker, name and value of each curve, after `where` they are read; short names, or none, where it is narrow."""
     values = [
@@ -52,6 +76,7 @@ def legend(entries: Sequence[Entry], width: int, unit: str = "", where: str = ""
         (where, names, "  "),
         (where, shorts, "  "),
         (bare, shorts, " "),
+        (bare, _cut(entries, values, width - len(bare) - bool(bare)), " "),
         (bare, nothing, " "),
     )
     for place, labels, gap in ways:

@@ -17,7 +17,7 @@ from reid_tui.widgets.selecting import selectable, selected
 _MARKS = {"warning": ("! ", "yellow"), "error": ("✘ ", "red")}
 
 
-class LogPane(RichLog):
+class LogPane(RichLog, can_focus=False):
     """The newest lines of the log. Nothing is written while it is hidden; what was missed is written when it shows."""
 
     def __init__(self, *, id: str | None = None) -> None:

@@ -21,7 +21,8 @@ FAINT = " 40%"  # of the colour of a series, for what lies behind its smoothed c
 MOST_TICKS, MOST_PLACES = 6, 12  # labels of the value axis and of the x axis
 NARROWEST, LEAST_PLOT = 16, 4
 LEAST_NAMED = 24  # cells of plot from which on the name of the x axis has room
-MOST_ENDS = 3  # cells at the right for the markers of the curves' ends
+MOST_ENDS = 3  # cells at the right for the markers of the curves that end there
+AT_EDGE = 2  # cells from the right edge: a curve that ends within them has its marker beside the plot
 _MARKER_EVERY, _MARKER_SHIFT = 15, 4  # cells between the markers on a curve
 
 
@@ -142,10 +143,8 @@ def draw(layers: Sequence[Layer], frame: Frame, width: int, height: int) -> Pict
     if rows < 1 or width < NARROWEST:
         return Picture([])
     near = [around(layer.x, frame.low, frame.high) for layer in layers]
-    inside = [
-        _known(cut(layer.x[part], layer.y[part], frame.low, frame.high)[1])
-        for layer, part in zip(layers, near, strict=True)
-    ]
+    cuts = [cut(layer.x[part], layer.y[part], frame.low, frame.high) for layer, part in zip(layers, near, strict=True)]
+    inside = [_known(y) for _, y in cuts]
     scale = _scale(inside, rows, frame.log)
     if scale is None:
         return Picture([Content.styled(_why_empty(layers, frame), "$foreground 60%")])
@@ -178,7 +177,12 @@ def draw(layers: Sequence[Layer], frame: Frame, width: int, height: int) -> Pict
     for number, index in reversed(list(enumerate(fronts))):
         if len(inside[index]):
             row = int(scale.rows(inside[index][-1:], rows * canvas.down)[0]) // canvas.down
-            tips[row, number % ends] = layers[index]
+            place = cuts[index][0][np.isfinite(cuts[index][1])][-1:]
+            column = int(position(place, frame.low, frame.high, plot)[0])
+            if column >= plot - 1 - AT_EDGE:
+                tips[row, number % ends] = layers[index]
+            else:
+                grid.put_end(row, column, layers[index])
 
     lines = []
     for row in range(rows):
@@ -229,6 +233,13 @@ class _Grid:
             for column in range(_MARKER_SHIFT * (number + 1), mine.shape[1] - 1, _MARKER_EVERY):
                 if level[column] and taken[row := int(mine[:, column].argmax()), column] == 1:
                     self.set(row, column, layers[index].marker, layers[index].colour)
+
+    def put_end(self, row: int, column: int, layer: Layer) -> None:
+        """The marker of a curve at its last point; beside the star or the marker of another one that is there."""
+        curves = {" ", self._canvas.cursor, layer.marker, *self._canvas.patterns}
+        free = [place for place in range(column, self._text.shape[1]) if self._text[row, place] in curves]
+        if free:
+            self.set(row, free[0], layer.marker, layer.colour)
 
     def put_cursor(self, column: int) -> None:
         empty = self._text[:, column] == " "

@@ -33,7 +33,7 @@ RUN_SIGNS = (
     Sign("□", "#9d7cd8", (2, 3)),
     Sign("◇", "#c06c9a", (1, 3)),
 )
-LABEL_MOST = 14  # cells
+LABEL_MOST, SHORT_MOST = 14, 7  # cells
 
 
 class RunChart(Chart):
@@ -45,6 +45,8 @@ class RunChart(Chart):
         for run, name in zip(runs, names, strict=True):
             x, y = run.curve(metric)
             sign = RUN_SIGNS[slots[run.folder]]
-            series.append(Series(cut_middle(clean(name), LABEL_MOST), "", x, y, sign.colour, sign.marker, sign.dash))
+            label = cut_middle(clean(name), LABEL_MOST)
+            short = cut_middle(label, SHORT_MOST)
+            series.append(Series(label, short, x, y, sign.colour, sign.marker, sign.dash))
         title = f"{metric.title}, %" if metric.percent else metric.title
         self.show(series, title=title, unit="%" if metric.percent else "")

@@ -15,7 +15,7 @@ ALERT_SECONDS = 60  # an alert gives way to newer lines after this; the count of
 
 
 class StatusLine(Panel):
-    """Shows, in this order: the end, what was asked for and is not done yet, the pause, the newest alert, the log."""
+    """Shows, in this order: what was asked for and is not done yet, the end, the pause, the newest alert, the log."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, classes="bar")
@@ -38,6 +38,8 @@ class StatusLine(Panel):
 
     def _text(self) -> Content:
         state = self._state
+        if self._wish:
+            return Content.styled(self._wish, "bold $warning")
         if state.finished is not None:
             message = clean((state.finished.message.splitlines() or [""])[0])
             if state.finished.reason in {"failed", "crashed"}:
@@ -47,8 +49,6 @@ class StatusLine(Panel):
             return Content.styled(
                 f"{message} · {self._key('app.quit')} leaves, {self._key('app.profiles')} starts another run", "bold"
             )
-        if self._wish:
-            return Content.styled(self._wish, "bold $warning")
         if state.paused:
             return Content.styled(f"❚❚ paused · {self._key('run.pause')} goes on", "bold $warning")
         alert = state.alerts[-1] if state.alerts else None

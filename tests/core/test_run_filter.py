@@ -43,6 +43,7 @@ KEYS = profile_keys([RUN])
         "r1>83 r1<83.5 r1>=83.4 r1<=83.4 r1=83.4 r1=83.4% r1!=50",
         "rank1>80 R-1>80 map>=70",
         "state=finished state!=running STATE==Finished",
+        "state=fin state!=r state=*shed state=f* standing=FINI",
         "lr<1e-4 lr=1e-5 lr=0.00001",
         "size>2GB size<3g size>=2500MB",
         "age>1d age<3d age>=47h age<1w",
@@ -60,7 +61,8 @@ def test_passes(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["vit market", "r1>83.5", "state=running", "lr>1e-4", "size<2GB", "age<1d", "model=vit", "sampler=shuffle",
+    ["vit market", "r1>83.5", "state=running", "state=r", "state!=fin", "lr>1e-4", "size<2GB", "age<1d",
+     "model=vit", "sampler=shuffle",
      "seed>3", "batch!=32", "r1>80 lr>1"],
 )  # fmt: skip
 def test_does_not_pass(text):
@@ -84,6 +86,8 @@ def test_what_is_not_known_passes_no_comparison(text):
         ("r1>high", "r1>high: not a number"),
         ("size>2XB", "size>2XB: not a number; units are"),
         ("state>finished", "state is a text: only = and != fit it"),
+        ("state=done", "state=done: no such state; there are running, preparing, paused, failed,"),
+        ("state!=Done", "state!=done: no such state; there are running"),
         ("sampler>pk", "sampler>pk: not a number"),
         ("lr<nan", "lr<nan: not a number"),
     ],

@@ -236,6 +236,10 @@ def test_the_legend_gets_shorter_where_it_is_narrow() -> None:
         assert legend(entries, width, where="epoch 2.5").cell_length <= width
     assert legend(entries, 18, where="epoch 2").plain == "2 ●0.250 ▲~1.50"
     assert legend([Entry("●", "", "Rank-1", "R-1", 0.714)], 40, "%").plain == "● Rank-1 71.4"
+    runs = [Entry("●", "", f"{name}-of-a-run", name, 0.5) for name in ("RN50-lr1e-3", "模型模型-lr1e-4")]
+    assert legend(runs, 25, "%").plain == "● RN…-3 50.0 ▲ 模…-4 50.0".replace("▲", "●")
+    assert all(legend(runs, width, "%").cell_length <= width for width in range(1, 60))
+    assert legend([], 20).plain == ""
     assert place_text(2.4567, "epoch", 20, named=True) == "epoch 2.5"
     assert place_text(3725, "time", 20, named=True) == "1:02:05"
     assert place_text(12345, "step", 20000, named=True) == "step 12345"

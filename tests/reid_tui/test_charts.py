@@ -94,6 +94,26 @@ async def test_keys_are_for_the_chart_that_was_selected(open_app: OpenApp, profi
         assert (first.log_scale, second.log_scale) == (True, True)
 
 
+@pytest.mark.parametrize("size", [(40, 20), (120, 40)])
+async def test_tab_switches_charts_and_nothing_else(open_app: OpenApp, profile: Profile, size: tuple[int, int]) -> None:
+    async with open_app(run, selected=profile, size=size) as (app, pilot):
+        first, second = await shown(app, pilot)
+        for key in ("tab", "tab", "shift+tab", "tab", "tab"):
+            before = board(app).chart
+            await pilot.press(key)
+            assert board(app).chart is not before
+            assert app.focused in (None, board(app).chart)
+        assert board(app).chart is second
+        if size[0] == 40:
+            assert "▸ Rank-1 and mAP, % · f shows it" in screen_text(app)
+        await pilot.press("f")
+        await pilot.pause()
+        assert second.display and not first.display
+        await pilot.press("tab")
+        await pilot.pause()
+        assert first.display and not second.display
+
+
 async def test_smoothing_goes_round_and_keeps_the_raw_curve_behind(open_app: OpenApp, profile: Profile) -> None:
     async with open_app(run, selected=profile, size=(120, 40)) as (app, pilot):
         first, second = await shown(app, pilot)

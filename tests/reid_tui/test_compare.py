@@ -210,6 +210,11 @@ async def test_eight_runs_fit(open_compare: OpenCompare, tmp_path: Path) -> None
             assert app.screen.query_one(RunChart).size.height >= 3
 
 
+async def test_the_legend_of_a_narrow_chart_has_names(open_compare: OpenCompare, runs: list[Path]) -> None:
+    async with open_compare(runs, size=(40, 20)) as (app, pilot):
+        await until(pilot, lambda: "● …-3 70.0 ▲ …-4 60.0 ■ …-5 20.0" in screen_text(app))
+
+
 async def test_live_runs_go_on(open_compare: OpenCompare, runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reid_tui.screens.compare.LOOK_SECONDS", 0.05)
     async with open_compare() as (app, pilot):

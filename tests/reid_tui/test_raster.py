@@ -207,6 +207,38 @@ def test_curves_without_colour_are_told_apart_by_their_markers() -> None:
     assert all(text.count(BRAILLE.marker(level)) > 4 for level in range(4))
 
 
+@pytest.mark.parametrize("canvas", [BRAILLE, ASCII], ids=["braille", "ascii"])
+def test_the_marker_of_a_curve_is_where_the_curve_ends(canvas: Canvas) -> None:
+    nan = float("nan")
+    signs = [canvas.marker(index) for index in range(3)]
+    ends = [(12, 9.0), (3, 5.0), (6, 1.0)]  # the last one has no values after epoch 6
+    curves = []
+    for sign, (end, level) in zip(signs, ends, strict=True):
+        x = np.arange(13.0 if end == 6 else end + 1.0)
+        curves.append(Layer(x, np.where(x <= end, level, nan), "$primary", sign))
+    picture = draw(curves, Frame(0, 12, canvas=canvas), 100, 12)
+    text = [line.plain for line in picture.lines[:-1]]
+    for sign, (end, _) in zip(signs, ends, strict=True):
+        last = max(line.rfind(sign, picture.left) for line in text) - picture.left
+        if end == 12:
+            assert last >= picture.width  # beside the plot
+        else:
+            assert last == position(np.array([float(end)]), 0, 12, picture.width)[0]
+    # Those that end at one place stand beside each other.
+    same = [Layer(np.arange(4.0), np.full(4, 2.0), "$primary", sign) for sign in signs]
+    picture = draw(
+        [*same, Layer(np.arange(13.0), np.arange(13.0), "$primary", "#")], Frame(0, 12, canvas=canvas), 60, 9
+    )
+    assert any("".join(reversed(signs)) in line.plain for line in picture.lines)
+
+
+def test_a_run_that_has_its_baseline_only_shows_one_point() -> None:
+    layer = Layer(np.array([0.0]), np.array([0.3]), "$primary", "●", best=(0.0, 0.3))
+    picture = draw([layer], Frame(0, 0), 60, 12)
+    assert [line.plain[picture.left :].strip() for line in picture.lines[:-1] if "★" in line.plain] == ["★●"]
+    assert sum(sign in BRAILLE.patterns[1:] or sign == "●" for line in picture.lines[:-1] for sign in line.plain) == 1
+
+
 def test_what_is_behind_gives_way_to_the_curve_in_front() -> None:
     x = np.arange(400.0)
     noise = np.where(np.arange(400) % 2, 1.0, -1.0)

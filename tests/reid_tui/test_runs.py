@@ -197,6 +197,25 @@ async def test_keys_typed_into_the_filter_do_nothing_else(open_runs: OpenRuns) -
         assert not screen(app).query_one(Input).display  # and an empty field goes
 
 
+async def test_the_footer_is_about_what_has_the_focus(open_runs: OpenRuns, runs: Path) -> None:
+    async with open_runs() as (app, pilot):
+        footer = lambda: screen_text(app).splitlines()[-1]  # noqa: E731
+        await until(pilot, lambda: "⏎ Open" in footer() and "D Delete" in footer())
+        await pilot.press("slash", *"gamma")
+        await until(pilot, lambda: footer().split() == ["⏎", "To", "the", "list", "esc", "Clear"])
+        await pilot.press("enter")
+        await until(pilot, lambda: "⏎ Open" in footer() and "/ Filter" in footer())
+        await pilot.press("slash", "x", "enter")  # nothing passes
+        await until(pilot, lambda: "/ Filter" in footer() and "Open" not in footer())
+        await pilot.press("escape")
+        await until(pilot, lambda: "⏎ Open" in footer())
+        for path in runs.iterdir():
+            shutil.rmtree(path)
+        screen(app).look()
+        await until(pilot, lambda: "There is no run yet" in screen_text(app))
+        await until(pilot, lambda: footer().split() == ["n", "New", "run", "?", "Help", "q", "Back"])
+
+
 async def test_a_filter_that_cannot_be_understood_says_so(open_runs: OpenRuns) -> None:
     async with open_runs(size=(120, 40)) as (app, pilot):
         await pilot.press("slash")
@@ -278,6 +297,11 @@ async def test_enter_opens_the_run_and_escape_comes_back(open_runs: OpenRuns) ->
         assert isinstance(board, DashboardScreen)
         await until(pilot, lambda: len(board.state.epochs) == 2)
         assert "60.0" in screen_text(app) or "60" in screen_text(app)
+        await until(pilot, lambda: "esc Back" in screen_text(app).splitlines()[-1])
+        for key in ("f", "escape"):  # one chart alone, and the whole again
+            await pilot.press(key)
+            await pilot.pause()
+        assert app.screen is board and not board.chart_is_full
         for key in ("escape", "enter", "r"):
             await pilot.press(key)
             await pilot.pause()
@@ -288,10 +312,13 @@ async def test_enter_opens_the_run_and_escape_comes_back(open_runs: OpenRuns) ->
         await until(pilot, lambda: not app.is_running)
 
 
-@pytest.mark.parametrize("key", ["q", "escape"])
-async def test_the_list_alone_is_left_for_good(open_runs: OpenRuns, key: str) -> None:
+async def test_the_list_alone_is_left_with_q_only(open_runs: OpenRuns) -> None:
     async with open_runs() as (app, pilot):
-        await pilot.press(key)
+        await pilot.press("slash", *"gam", "escape", "escape", "escape")
+        await pilot.pause(0.1)
+        assert app.is_running and isinstance(app.screen, RunsScreen)
+        assert listed(app) == ["alpha", "beta", "gamma"]
+        await pilot.press("q")
         await until(pilot, lambda: not app.is_running)
 
 
@@ -316,6 +343,29 @@ async def test_delete_names_the_runs_and_their_bytes(open_runs: OpenRuns, runs: 
         await pilot.press("D", "escape", "D", "d")  # without marks: the one under the cursor
         await until(pilot, lambda: "There is no run yet" in screen_text(app))
         assert list(runs.iterdir()) == []
+
+
+async def test_marked_runs_that_the_filter_hides_are_left_alone(open_runs: OpenRuns, runs: Path) -> None:
+    async with open_runs() as (app, pilot):
+        await pilot.press("space", "slash", *"gamma", "enter")
+        assert (listed(app), marked(app)) == (["gamma"], ["alpha"])
+        assert "1 marked and hidden by the filter" in last_lines(app)
+        await pilot.press("c")
+        assert "1 marked run is hidden by the filter and stays" in last_lines(app)
+        await pilot.press("D")
+        assert isinstance(app.screen, ChoiceDialog)
+        assert app.screen._question.startswith("gamma_lr1e-5") and "alpha" not in app.screen._question
+        assert "1 marked run is hidden by the filter and stays" in screen_text(app)
+        await pilot.press("k", "space", "c")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen))
+        assert [run.folder.name for run in app.screen.compared.runs] == ["gamma_lr1e-5"]
+        assert [note.message for note in app._notifications] == ["1 marked run is hidden by the filter and stays"]
+        await pilot.press("q", "D", "d")
+        await until(pilot, lambda: listed(app) == [])
+        assert sorted(path.name for path in runs.iterdir()) == ["alpha_lr1e-3", "beta_lr1e-4"]
+        await pilot.press("D")  # on nothing
+        assert "1 marked run is hidden by the filter and stays" in last_lines(app)
+        assert marked(app) == ["alpha"]
 
 
 async def test_a_live_run_is_not_deleted(open_runs: OpenRuns, runs: Path) -> None:
