@@ -105,7 +105,7 @@ async def test_a_crashed_run_is_shown_with_the_way_on_and_comes_to_life_when_it_
         await until(pilot, lambda: "✘ crashed" in screen_text(app).splitlines()[0])
         assert "reid-tui resume run" in screen_text(app)
         assert title(app) == "Crashed after 2 epochs, 0:08"
-        await until(pilot, lambda: "c Checkpoint" not in screen_text(app))
+        await until(pilot, lambda: "c Save" not in screen_text(app))
         assert board(app).query_one(ProgressPanel).has_class("failed")
         control = RunControl()
         with held(folder), ControlServer(folder, control):
@@ -113,7 +113,7 @@ async def test_a_crashed_run_is_shown_with_the_way_on_and_comes_to_life_when_it_
             await until(pilot, lambda: "▶ training" in screen_text(app).splitlines()[0])
             assert title(app) == "Progress"
             assert [row.rank1 for row in board(app).state.epochs] == [0.5, 0.6]
-            await until(pilot, lambda: "c Checkpoint" in screen_text(app))
+            await until(pilot, lambda: "c Save" in screen_text(app))
             await pilot.press("c")
             await until(pilot, control.take_checkpoint)
 
