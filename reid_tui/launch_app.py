@@ -124,12 +124,15 @@ def run_app(
 
 
 def _hand_over(state: RunState, queue: RunQueue) -> list[str]:
-    """A run that has stopped here for it goes on in a process of its own, and the queue behind it; what to say."""
+    """A run that has stopped here for it goes on in a process of its own, and the queue behind it; what to say.
+
+    A queue that is held stays behind, as the question has said: in a process of its own, nobody could let it go on.
+    """
     from core.run_folder import new_run_folder
 
     stopped = state.finished is not None and state.finished.reason == "stopped"
     folders = [Path(state.finished.folder)] if state.finished is not None and stopped else []
-    for run in queue.drop_waiting():
+    for run in [] if queue.held else queue.drop_waiting():
         folders.append(new_run_folder(run.profile))
         run.standing = "handed-over"
     if not folders:
@@ -144,10 +147,10 @@ def see_to_the_queue(queue: RunQueue, start_run: StartRun, *, goes_on: bool, sil
     Args:
         queue: no run of it is at work.
         start_run: trains.
-        goes_on: whether the queue is to go on: the person has not left, the screen has.
+        goes_on: whether the queue is to go on: the person has not left, the screen has. If it is held, it does not.
         silent: whether nobody is left to read.
     """
-    if goes_on and queue.waiting:
+    if goes_on and queue.waiting and not queue.held:
         from rich.console import Console
 
         from reid_tui.headless_queue import run_queue_headless

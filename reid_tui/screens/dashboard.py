@@ -422,7 +422,7 @@ class DashboardScreen(RunCharts, Screen[None]):
         elif self.live.control.stopping:
             self._say_for_a_while(f"■ the run {self._stopping}")
         else:
-            self._ask(detach_dialog(len(self.queue.waiting)), self._detach_chosen)
+            self._ask(detach_dialog(len(self.queue.waiting), held=self.queue.held), self._detach_chosen)
 
     def _detach_chosen(self, choice: str | None) -> None:
         if choice == "detach" and self.run_is_live:

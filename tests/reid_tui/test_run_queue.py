@@ -299,6 +299,9 @@ async def test_quitting_says_how_many_are_dropped(open_app: OpenApp) -> None:
         assert isinstance(app.screen, DashboardScreen) and app.is_running
         await pilot.press("d")
         await until(pilot, lambda: "The queue goes along" in screen_text(app))
+        await pilot.press("c", "h", "d")
+        await until(pilot, lambda: "held and does not go along" in " ".join(screen_text(app).split()))
+        assert "2 waiting runs" in screen_text(app)
         await pilot.press("c", "q", "q")
         await until(pilot, lambda: not app.is_running)
 
