@@ -41,6 +41,7 @@ class RunQueue:
 
     runs: list[QueuedRun] = field(default_factory=list)
     held: bool = False
+    _for_now: bool = False  # the hold ends with the next run that begins
     _due: float | None = None  # on the clock of the caller: when the next run begins
 
     # Runs ---------------------------------------------------------------------------------------------------------
@@ -96,7 +97,9 @@ class RunQueue:
 
     def begin(self, run: QueuedRun) -> None:
         """It is at work now. It stands before those that wait, whichever it was."""
-        run.standing, self._due, self.held = "running", None, False
+        run.standing, self._due = "running", None
+        if self._for_now:
+            self.held = self._for_now = False
         self.runs.remove(run)
         self.runs.insert(len(self.having("done", "stopped", "failed", "running")), run)
 
@@ -131,12 +134,14 @@ class RunQueue:
             return None
         return max(self._due - now, 0.0)
 
-    def hold(self) -> None:
+    def hold(self, *, for_now: bool = False) -> None:
+        """No run begins by itself any more: until `go_on`, or `for_now` until one is begun by hand."""
+        self._for_now = for_now and (self._for_now or not self.held)
         self.held = True
 
     def go_on(self, now: float) -> None:
         """After `hold`: the next begins at once, as soon as none is at work."""
-        self.held = False
+        self.held = self._for_now = False
         if self.running is None:
             self.count_down(now, 0.0)
 
