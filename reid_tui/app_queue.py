@@ -59,6 +59,8 @@ class QueueApp(RunsApp):
         if self._dashboard is None:
             while len(self.screen_stack) > 1 and not isinstance(self.screen, PickerScreen):
                 self.pop_screen()
+            if isinstance(picker := self.screen, PickerScreen):
+                picker.add_to_queue(False)
             return self._show_new(run)
         while self.screen is not self._dashboard:
             self.pop_screen()
@@ -99,7 +101,9 @@ class QueueApp(RunsApp):
     @on(QueueScreen.AddWanted)
     def _add_wanted(self) -> None:
         self.pop_screen()
-        if not isinstance(self.screen, PickerScreen):
+        if isinstance(picker := self.screen, PickerScreen):
+            picker.add_to_queue(True)
+        else:
             self.push_screen(PickerScreen(self._read_profiles, adding=True))
 
     @on(PickerScreen.Queued)

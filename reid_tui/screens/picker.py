@@ -50,7 +50,7 @@ class PickerScreen(Screen[None]):
 
     Args:
         read: finds and reads the profiles; called in a worker thread, and again on reload.
-        adding: whether a profile is picked for the queue, on top of another screen; escape goes back to that.
+        adding: whether it is on top of another screen only to pick profiles for the queue; escape goes back to that.
         last: the profile that was launched last; the cursor begins on it.
     """
 
@@ -95,6 +95,7 @@ class PickerScreen(Screen[None]):
         super().__init__()
         self._read = read
         self._last = last
+        self._on_top = adding
         self.adding = adding
         self._waiting = 0
         self._readings: list[ProfileReading] = []
@@ -124,6 +125,12 @@ class PickerScreen(Screen[None]):
         return Content.assemble(
             ("reid-tui", "bold $primary"), (f"  {what}", "$foreground 70%"), (queue, "bold $accent")
         )
+
+    def add_to_queue(self, adding: bool) -> None:
+        """Whether what is picked is put into the queue from now on, or launched."""
+        self.adding = adding
+        self.show_queue(self._waiting)
+        self.refresh_bindings()
 
     def show_queue(self, waiting: int) -> None:
         """Say how many runs wait."""
@@ -222,7 +229,10 @@ class PickerScreen(Screen[None]):
     def action_clear(self) -> None:
         words = self.query_one("#filter", Input)
         if self.adding and not words.value:
-            self.app.pop_screen()
+            if self._on_top:
+                self.app.pop_screen()
+            else:
+                self.add_to_queue(False)
         words.value = ""
 
     @on(Input.Submitted, "#filter")

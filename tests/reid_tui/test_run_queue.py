@@ -292,6 +292,22 @@ async def test_a_queue_is_made_before_the_first_run(open_app: OpenApp) -> None:
         await until(pilot, lambda: standings(app) == [("alpha", "done"), ("beta", "done")])
 
 
+async def test_the_picker_below_the_queue_adds_until_it_is_left(open_app: OpenApp) -> None:
+    async with open_app(FakeRun(epochs=1)) as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen) and app.screen.highlighted)
+        picker = app.screen
+        await pilot.press("f7", "a")
+        await until(pilot, lambda: app.screen is picker and "for the queue" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: standings(app) == [("alpha", "waiting")])
+        await pilot.press("escape")
+        await until(pilot, lambda: "pick a profile to train" in screen_text(app))
+        assert app.screen is picker
+        await pilot.press("f7", "a", "f7", "enter")  # what begins out of the list ends it as well
+        await begun(app, pilot, "alpha")
+        assert isinstance(picker, PickerScreen) and not picker.adding
+
+
 async def test_going_to_the_profiles_holds_the_queue(open_app: OpenApp) -> None:
     async with open_app(FakeRun(epochs=1), queued=planned("one", "two")) as (app, pilot):
         app.queue_runner.pause = 60.0
