@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
+from textual.screen import ActiveBinding, Screen
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
@@ -157,6 +157,19 @@ class PickerScreen(Screen[None]):
         self._readings, self._loaded = message.readings, True
         here = next((each.path for each in self._readings if each.path.absolute() == self._last), None)
         self._fill(here if first and here else self._highlighted_path())
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """As the footer has them: while profiles are added, enter does what F6 does, which still does it."""
+        active = super().active_bindings
+        if self.adding:
+            for key, each in active.items():
+                if each.binding.id == "picker.launch":
+                    what = replace(each.binding, description="Add", tooltip="put the highlighted profile into the queue")
+                    active[key] = each._replace(binding=what, tooltip=what.tooltip)
+                elif each.binding.id == "picker.queue":
+                    active[key] = each._replace(binding=replace(each.binding, show=False))
+        return active
 
     # The list ---------------------------------------------------------------------------------------------------
 

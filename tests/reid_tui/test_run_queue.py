@@ -296,13 +296,17 @@ async def test_the_picker_below_the_queue_adds_until_it_is_left(open_app: OpenAp
     async with open_app(FakeRun(epochs=1)) as (app, pilot):
         await until(pilot, lambda: isinstance(app.screen, PickerScreen) and app.screen.highlighted)
         picker = app.screen
+        await until(pilot, lambda: "⏎ Launch" in screen_text(app) and "F6 Queue" in screen_text(app))
         await pilot.press("f7", "a")
         await until(pilot, lambda: app.screen is picker and "for the queue" in screen_text(app))
+        await until(pilot, lambda: "⏎ Add" in screen_text(app))
+        assert "Launch" not in screen_text(app) and "F6" not in screen_text(app)
         await pilot.press("enter")
         await until(pilot, lambda: standings(app) == [("alpha", "waiting")])
         await pilot.press("escape")
         await until(pilot, lambda: "pick a profile to train" in screen_text(app))
         assert app.screen is picker
+        await until(pilot, lambda: "⏎ Launch" in screen_text(app) and "F6 Queue" in screen_text(app))
         await pilot.press("f7", "a", "f7", "enter")  # what begins out of the list ends it as well
         await begun(app, pilot, "alpha")
         assert isinstance(picker, PickerScreen) and not picker.adding
