@@ -219,7 +219,7 @@ class DashboardScreen(RunCharts, Screen[None]):
     def _show(self) -> None:
         state = self.state
         ending = "stop" in self._wishes or state.stopping
-        self.query_one(HeaderBar).show(state, "stopping" if ending else "")
+        self.query_one(HeaderBar).show(state, "stopping" if ending else "", waiting=self.live.waiting)
         self.query_one(ProgressPanel).show(state)
         self.query_one(EpochTable).show(state)
         self.query_one(PatiencePanel).show(state)

@@ -110,7 +110,7 @@ def stop_dialog(otherwise: str, *, built: bool, after_epoch: bool) -> ChoiceDial
 
 
 def detach_dialog(waiting: int = 0, *, held: bool = False) -> ChoiceDialog:
-    """Results: "detach", "" for staying. `waiting`: runs of the queue, which go with it, or if it is held are dropped."""
+    """Results: "detach", "" for staying. `waiting`: runs of the queue, which go with it; if it is held, they do not."""
     queue = f" The queue goes along: {plural(waiting, 'run')} waiting."
     if held:
         queue = f" The queue is held and does not go along: {_dropped(waiting)}"

@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import ActiveBinding, Screen
+from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
@@ -27,6 +27,8 @@ from reid_tui.theme import other_theme
 from reid_tui.widgets.profile_view import data_missing, entry, matches, problems, values
 
 if TYPE_CHECKING:
+    from textual.binding import ActiveBinding
+
     from core.profile import Profile
     from core.profile_files import ProfileReading
 
@@ -165,7 +167,7 @@ class PickerScreen(Screen[None]):
         if self.adding:
             for key, each in active.items():
                 if each.binding.id == "picker.launch":
-                    what = replace(each.binding, description="Add", tooltip="put the highlighted profile into the queue")
+                    what = replace(each.binding, description="Add", tooltip="put it into the queue")
                     active[key] = each._replace(binding=what, tooltip=what.tooltip)
                 elif each.binding.id == "picker.queue":
                     active[key] = each._replace(binding=replace(each.binding, show=False))
