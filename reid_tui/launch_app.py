@@ -132,9 +132,12 @@ def _hand_over(state: RunState, queue: RunQueue) -> list[str]:
 
     stopped = state.finished is not None and state.finished.reason == "stopped"
     folders = [Path(state.finished.folder)] if state.finished is not None and stopped else []
+    for run in queue.having("stopped"):
+        if folders and run.folder and Path(run.folder) == folders[0]:
+            run.standing = "handed-over"  # it has not ended
     for run in [] if queue.held else queue.drop_waiting():
         folders.append(new_run_folder(run.profile))
-        run.standing = "handed-over"
+        run.standing, run.folder = "handed-over", str(folders[-1])
     if not folders:
         return []
     process = start(folders[0]) if len(folders) == 1 else start_queue(folders)
@@ -159,7 +162,7 @@ def see_to_the_queue(queue: RunQueue, start_run: StartRun, *, goes_on: bool, sil
             run_queue_headless(queue, start_run, Console(file=nowhere) if silent else None)
         return
     dropped = queue.drop_waiting()
-    if silent or len(queue.ended) + len(dropped) < 2:
+    if silent or len(queue.runs) < 2 or not (queue.ended or dropped):
         return
     from reid_tui.headless_queue import queue_lines
 

@@ -17,8 +17,9 @@ from core.profile import Profile
 from core.run_plan import PlannedRun
 from core.run_state import RunState, fold
 from reid_tui.app import ReidApp
+from reid_tui.headless_queue import queue_lines
 from reid_tui.launch_app import see_to_the_queue
-from reid_tui.run_queue import QueuedRun, RunQueue, best_of
+from reid_tui.run_queue import QueuedRun, RunQueue, best_of, titles_apart
 from reid_tui.screens.dashboard import DashboardScreen
 from reid_tui.screens.dialogs import ChoiceDialog
 from reid_tui.screens.help import HelpScreen
@@ -138,6 +139,15 @@ def test_the_best_of_the_queue_is_the_earliest_of_equals() -> None:
     runs = [QueuedRun("a", PROFILE), QueuedRun("b", PROFILE, rank1=0.5), QueuedRun("c", PROFILE, rank1=0.5)]
     assert best_of(runs) is runs[1]
     assert best_of(runs[:1]) is None
+
+
+def test_runs_of_one_title_are_told_apart() -> None:
+    other = Profile.model_validate({**PROFILE.model_dump(by_alias=True), "train": {"lr": 0.5}})
+    runs = [QueuedRun("a", PROFILE), QueuedRun("b", PROFILE), QueuedRun("a", other), QueuedRun("a", other)]
+    first, alone, second, third = titles_apart(runs)
+    assert first == f"a · train.lr={PROFILE.train.lr}"
+    assert (alone, second, third) == ("b", "a · train.lr=0.5 · (2)", "a · train.lr=0.5 · (3)")
+    assert second in "\n".join(line.plain for line in queue_lines(RunQueue(runs)))
 
 
 def test_without_the_screen_the_queue_goes_on_or_says_what_it_drops(capsys: pytest.CaptureFixture[str]) -> None:
