@@ -16,7 +16,6 @@ from reid_tui.run_queue import QueuedRun
 from reid_tui.screens.dashboard import DashboardScreen
 from reid_tui.screens.picker import PickerScreen
 from reid_tui.screens.queue import QueueScreen
-from reid_tui.text import plural
 
 if TYPE_CHECKING:
     from core.profile import Profile
@@ -113,5 +112,6 @@ class QueueApp(RunsApp):
     def enqueue(self, title: str, profile: Profile) -> None:
         """Put a run behind the others; nothing begins by itself before a run was launched."""
         self.queue.add(title, profile)
-        self.notify(clean(f"{title} is in the queue: {plural(len(self.queue.waiting), 'run')} waiting"), markup=False)
+        # How many wait stands on the screen; a toast would still say it when they have begun.
+        self.notify(clean(f"{title} was put into the queue"), markup=False, timeout=3)
         self.queue_runner.added()

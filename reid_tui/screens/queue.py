@@ -146,7 +146,7 @@ class QueueScreen(ModalScreen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "begin":
             return bool(self._queue.waiting) and self._can_begin()
-        if action == "hold":
+        if action in {"hold", "shift", "remove"}:
             return bool(self._queue.waiting)
         return True
 

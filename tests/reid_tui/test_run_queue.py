@@ -108,7 +108,7 @@ def test_the_countdown_and_its_hold() -> None:
     assert queue_text(queue, 12.5).plain.startswith("▶ next in 3 s · h holds")
     queue.hold()
     assert queue.seconds_left(20.0) is None
-    assert "held" in queue_text(queue, 20.0).plain
+    assert queue_text(queue, 20.0).plain.startswith("❚❚ queue held, 1 waiting · h goes on")
     queue.go_on(30.0)
     assert queue.seconds_left(30.0) == 0.0
     queue.begin(run)
@@ -190,6 +190,10 @@ async def test_runs_follow_each_other(open_app: OpenApp) -> None:
         assert app.dashboard is not None and app.dashboard.run_title == "three"
         assert len(app.screen_stack) == 2
         assert all(run.rank1 > 0.4 and run.folder for run in app.queue.runs)
+        await pilot.press("u")
+        await until(pilot, lambda: "a Add" in screen_text(app))
+        for key in ("Earlier", "Later", "Remove", "Hold", "Begin"):
+            assert key not in screen_text(app)
 
 
 async def test_a_run_that_fails_does_not_hold_up_the_next(open_app: OpenApp) -> None:
@@ -313,6 +317,7 @@ async def test_the_picker_below_the_queue_adds_until_it_is_left(open_app: OpenAp
         assert "Launch" not in screen_text(app) and "F6" not in screen_text(app)
         await pilot.press("enter")
         await until(pilot, lambda: standings(app) == [("alpha", "waiting")])
+        assert [note.message for note in app._notifications] == ["alpha was put into the queue"]
         await pilot.press("escape")
         await until(pilot, lambda: "pick a profile to train" in screen_text(app))
         assert app.screen is picker
