@@ -27,12 +27,17 @@ from typing import Any
 
 from core.control import RunControl
 from core.errors import ReidError
+from core.run_lock import is_live, is_waiting
 
 SOCKET_FOLDER, SOCKET_NAME = ".control", "socket"
 LONGEST_REQUEST = 4096  # bytes, newline included
 PATIENCE = 2.0  # seconds that a peer has for its request, and a run for its reply
 MOST_PEERS = 16  # at once; more would take the descriptors that the training needs
 _LONGEST_ADDRESS = 100  # bytes; the kernel takes 104 to 108
+
+
+class StartingError(ReidError):
+    """The process of the run has its folder, and no socket yet: it imports what it needs."""
 
 
 class ControlServer:
@@ -147,6 +152,7 @@ def ask(folder: Path, **request: str) -> None:
     """Ask a live run to do something: `ask(folder, do="checkpoint")`. It is done after the batch in hand.
 
     Raises:
+        StartingError: the run is live, and takes no requests yet.
         ReidError: the run is not live, cannot be reached, or did not take the request.
     """
     path = folder / SOCKET_FOLDER / SOCKET_NAME
@@ -160,12 +166,22 @@ def ask(folder: Path, **request: str) -> None:
             with peer.makefile("rb") as answer:
                 reply = json.loads(answer.readline(LONGEST_REQUEST) or b"{}")
     except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise ReidError("The run cannot be asked", f"no process of this machine trains in {folder}") from error
+        raise _nobody(folder) from error
     except (OSError, ValueError, RecursionError) as error:
         raise ReidError("The run cannot be asked", f"{path}: {error or 'no answer'}") from error
     if not (isinstance(reply, dict) and reply.get("ok") is True):
         why = reply.get("error") if isinstance(reply, dict) else None
         raise ReidError("The run did not do it", str(why or "it gave no answer"))
+
+
+def _nobody(folder: Path) -> ReidError:
+    """Why there is nobody behind the socket."""
+    with contextlib.suppress(OSError):  # a lock that cannot be looked at is another user's
+        if is_live(folder):
+            if is_waiting(folder):
+                return ReidError("The run cannot be asked", "it waits in a queue, and has not begun")
+            return StartingError("The run cannot be asked", "it is still starting; try again in a moment")
+    return ReidError("The run cannot be asked", f"no process of this machine trains in {folder}")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ Kind = Literal["text", "number", "rate", "bytes", "seconds"]
 Value = float | str  # NaN and "" where it is not known
 
 # From what wants a person's eye to what is settled.
-STANDINGS = ("running", "preparing", "paused", "failed", "crashed", "stopped", "finished")
+STANDINGS = ("running", "preparing", "waiting", "paused", "failed", "crashed", "stopped", "finished")
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,12 @@ def find_run(name: str | None, runs: Path | None = None, *, live_first: bool = F
         raise ReidError("There is no run yet", f"neither in {here} nor elsewhere; begin one with `reid-tui launch`")
     return max(
         candidates,
-        key=lambda run: (live_first and run.live, run.folder.parent == here, run.changed),
+        key=lambda run: (
+            live_first and run.live,
+            run.standing != "waiting",  # one that is at work says more
+            run.folder.parent == here,
+            run.changed,
+        ),
     ).folder
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from core.errors import ReidError
 
 LOCK = ".lock"
+WAITING = ".waiting"  # beside the lock while its holder works on other runs first
 _HOLD_SECONDS = 0.5  # somebody who only looks whether a run is live has the lock for less
 
 
@@ -38,7 +39,24 @@ def hold(folder: Path) -> int:
         except BaseException:
             os.close(lock)
             raise
+        mark_waiting(folder, False)  # of a holder that was killed
         return lock
+
+
+def mark_waiting(folder: Path, waits: bool) -> None:
+    """Say that the run waits for others of the process that holds the folder, or that it has its turn.
+
+    Only for who holds the folder. It is said for as long as the lock is held: see `is_waiting`.
+    """
+    if waits:
+        (folder / WAITING).touch()
+    else:
+        (folder / WAITING).unlink(missing_ok=True)
+
+
+def is_waiting(folder: Path) -> bool:
+    """Whether a run that is live waits for others, and has not begun."""
+    return (folder / WAITING).exists()
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from core.run_fields import RunRow
 from core.run_list import run_folders
-from core.run_lock import is_live
+from core.run_lock import WAITING, is_live
 from core.run_summary import RunSummary, summarize
 
-_TELLING = ("events.jsonl", "metrics.csv", "profile.toml", "checkpoints")  # one of them changes with all that matters
+# One of them changes with all that matters.
+_TELLING = ("events.jsonl", "metrics.csv", "profile.toml", "checkpoints", WAITING)
 _Stamp = tuple[object, ...]
 
 

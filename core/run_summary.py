@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.events import NAN, Event, Paused, Progress, RunFinished, RunStarted, from_json
-from core.run_lock import is_live
+from core.run_lock import is_live, is_waiting
 
-Standing = Literal["preparing", "running", "paused", "finished", "stopped", "failed", "crashed"]
-LIVE: frozenset[Standing] = frozenset({"preparing", "running", "paused"})
+Standing = Literal["waiting", "preparing", "running", "paused", "finished", "stopped", "failed", "crashed"]
+LIVE: frozenset[Standing] = frozenset({"waiting", "preparing", "running", "paused"})
 _ENDS: dict[str, Standing] = {
     "finished": "finished",
     "early-stop": "finished",
@@ -59,6 +59,7 @@ def summarize(folder: Path) -> RunSummary:
     Raises:
         OSError: the folder cannot be looked at.
     """
+    waits = is_waiting(folder)
     live = is_live(folder)  # before the files: a run writes its last word first, and lets go then
     profile = _profile(folder)
     events = _last_events(folder / "events.jsonl")
@@ -71,7 +72,7 @@ def summarize(folder: Path) -> RunSummary:
     end = next((event for event in reversed(events) if isinstance(event, RunFinished | RunStarted)), None)
     return RunSummary(
         folder=folder,
-        standing=_live_standing(events) if live else _end_standing(end),
+        standing=("waiting" if waits else _live_standing(events)) if live else _end_standing(end),
         epoch=int(rows[-1]["epoch"]) if rows else 0,
         epochs=_epochs(profile),
         best_rank1=best["rank1"] if best else NAN,

@@ -16,7 +16,6 @@ from reid_tui.run_queue import QueuedRun
 from reid_tui.screens.dashboard import DashboardScreen
 from reid_tui.screens.picker import PickerScreen
 from reid_tui.screens.queue import QueueScreen
-from reid_tui.text import plural
 
 if TYPE_CHECKING:
     from core.profile import Profile
@@ -59,6 +58,8 @@ class QueueApp(RunsApp):
         if self._dashboard is None:
             while len(self.screen_stack) > 1 and not isinstance(self.screen, PickerScreen):
                 self.pop_screen()
+            if isinstance(picker := self.screen, PickerScreen):
+                picker.add_to_queue(False)
             return self._show_new(run)
         while self.screen is not self._dashboard:
             self.pop_screen()
@@ -99,7 +100,9 @@ class QueueApp(RunsApp):
     @on(QueueScreen.AddWanted)
     def _add_wanted(self) -> None:
         self.pop_screen()
-        if not isinstance(self.screen, PickerScreen):
+        if isinstance(picker := self.screen, PickerScreen):
+            picker.add_to_queue(True)
+        else:
             self.push_screen(PickerScreen(self._read_profiles, adding=True))
 
     @on(PickerScreen.Queued)
@@ -109,5 +112,6 @@ class QueueApp(RunsApp):
     def enqueue(self, title: str, profile: Profile) -> None:
         """Put a run behind the others; nothing begins by itself before a run was launched."""
         self.queue.add(title, profile)
-        self.notify(clean(f"{title} is in the queue: {plural(len(self.queue.waiting), 'run')} waiting"), markup=False)
+        # How many wait stands on the screen; a toast would still say it when they have begun.
+        self.notify(clean(f"{title} was put into the queue"), markup=False, timeout=3)
         self.queue_runner.added()

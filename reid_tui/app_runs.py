@@ -181,7 +181,7 @@ class RunsApp(MannerApp):
         if self._training_here:
             self.notify("a run trains in this process; it must end first, or be detached (d)", markup=False, timeout=6)
             return
-        self.queue_runner.hold()  # whoever goes to the profiles has something else in mind
+        self.queue_runner.hold_for_now()  # whoever goes to the profiles has something else in mind
         while len(self.screen_stack) > 2 and not isinstance(self.screen, PickerScreen):
             self._go_back()
         self._dashboard = None

@@ -18,7 +18,7 @@ from core.control_socket import ask
 from core.errors import ReidError
 from core.event_file import EventFile
 from core.events import NAN, Alert, EpochFinished, Event, Paused, RunFinished, RunStarted, Stopping
-from core.run_lock import is_live
+from core.run_lock import is_live, is_waiting
 from reid_tui.event_queue import EventQueue
 
 FOLLOW_SECONDS = 0.25
@@ -92,10 +92,12 @@ class AttachedRun:
         self._wishes: queue.Queue[dict[str, str] | None] = queue.Queue()  # None: no more of them
         self._remote = RemoteControl(self._wishes.put)
         self.control: RunControl = self._remote
+        self._on_events = on_events
         self._queue = EventQueue(on_events)
         self._process = process
         self._events = EventFile(folder / "events.jsonl")
         self._alive = True
+        self._waiting = False
         self._built = False
         self._epoch = 0
         self._began = NAN
@@ -115,6 +117,10 @@ class AttachedRun:
     @property
     def alive(self) -> bool:
         return self._alive
+
+    @property
+    def waiting(self) -> bool:
+        return self._waiting
 
     @property
     def built(self) -> bool:
@@ -154,7 +160,10 @@ class AttachedRun:
         while events := self._events.read():
             for event in events:
                 self._hear(event)
-        self._alive = alive
+        waiting = alive and is_waiting(self.folder)
+        self._alive, before, self._waiting = alive, self._waiting, waiting
+        if waiting != before:
+            self._on_events()
         if not alive and self._finished is None:
             self._hear(self._crashed())
 

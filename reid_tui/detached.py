@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.run_lock import hold
+from core.run_lock import hold, mark_waiting
 from reid_tui.text import plural
 
 _QUEUE = "--queue"
@@ -55,6 +55,8 @@ def start_queue(folders: Sequence[Path]) -> subprocess.Popen[bytes]:
         for folder in folders:
             locks.append(hold(folder))  # noqa: PERF401 - those that are held already are let go if one is not
         pairs = [text for folder, lock in zip(folders, locks, strict=True) for text in (str(folder), str(lock))]
+        for folder in folders[1:]:
+            mark_waiting(folder, True)
         with (folders[0] / "run.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-P", "-c", _PROGRAM, _PACKAGES, _QUEUE, *pairs],

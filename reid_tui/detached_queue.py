@@ -14,7 +14,7 @@ from core.control import RunControl
 from core.events import RunFinished
 from core.profile import Profile
 from core.profile_files import load_profile
-from core.run_lock import LOCK
+from core.run_lock import LOCK, WAITING, mark_waiting
 from reid_tui.console import Emit
 from reid_tui.headless_queue import run_queue_headless
 from reid_tui.run_queue import RunQueue
@@ -31,9 +31,10 @@ def work_through(folders: Sequence[Path], locks: Sequence[int]) -> int:
         places[id(run.profile)] = (folder, lock)
 
     def go_on(profile: Profile, emit: Emit, control: RunControl) -> RunFinished:
-        from core.session import resume_run
-
         folder, lock = places[id(profile)]
+        mark_waiting(folder, False)
+        from core.session import resume_run  # which takes seconds
+
         with (folder / "run.log").open("ab") as log:
             os.dup2(log.fileno(), 2)
         finished = resume_run(folder, (), emit, control, lock)
@@ -51,8 +52,8 @@ def work_through(folders: Sequence[Path], locks: Sequence[int]) -> int:
 
 def remove_unbegun(folder: Path) -> None:
     """Remove a run folder in which nothing has happened yet; one that holds anything else stays."""
-    if {path.name for path in folder.iterdir()} <= {"profile.toml", LOCK}:
+    if {path.name for path in folder.iterdir()} <= {"profile.toml", LOCK, WAITING}:
         with suppress(OSError):
-            for name in ("profile.toml", LOCK):
+            for name in ("profile.toml", WAITING, LOCK):
                 (folder / name).unlink(missing_ok=True)
             folder.rmdir()

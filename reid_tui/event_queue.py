@@ -64,6 +64,10 @@ class Run(Protocol):
         """Whether it is at work, be it only with closing its files."""
 
     @property
+    def waiting(self) -> bool:
+        """Whether its process works on other runs first."""
+
+    @property
     def built(self) -> bool:
         """Whether training has begun; before that there is nothing to save, and the run looks at no wishes."""
 

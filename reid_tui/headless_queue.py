@@ -16,7 +16,7 @@ from core.control import RunControl
 from core.events import RunFinished
 from core.printable import clean
 from reid_tui.console import STYLES, Emit, plain_console, run_one, silence_lost
-from reid_tui.run_queue import QueuedRun, RunQueue, best_of
+from reid_tui.run_queue import QueuedRun, RunQueue, best_of, titles_apart
 from reid_tui.text import percent, plural
 
 if TYPE_CHECKING:
@@ -98,16 +98,16 @@ def queue_lines(queue: RunQueue) -> list[Text]:
     best = best_of(queue.runs)
     lines = [Text(""), Text("Queue; Rank-1 and mAP of the best epoch", style="italic")]
     lines.append(Text(f"  {'R-1':>6}{'mAP':>6}{'epoch':>7}  {'end':<8}  run", style="bold"))
-    for run in queue.runs:
-        lines += _lines_of(run, best is run)
+    for run, title in zip(queue.runs, titles_apart(queue.runs), strict=True):
+        lines += _lines_of(run, title, best is run)
     return lines
 
 
-def _lines_of(run: QueuedRun, best: bool) -> list[Text]:
+def _lines_of(run: QueuedRun, title: str, best: bool) -> list[Text]:
     epoch = str(run.epoch) if run.epoch else "–"
-    end = "not run" if run.standing == "dropped" else run.standing
+    end = {"dropped": "not run", "handed-over": "detached"}.get(run.standing, run.standing)
     style = "bold" if best else STYLES["error"] if run.standing == "failed" else ""
     mark = "*" if best else " "
-    row = f"{mark} {percent(run.rank1):>6}{percent(run.mAP):>6}{epoch:>7}  {end:<8}  {run.title}"
+    row = f"{mark} {percent(run.rank1):>6}{percent(run.mAP):>6}{epoch:>7}  {end:<8}  {title}"
     below = [run.message.splitlines()[0] if run.standing == "failed" and run.message else "", run.folder]
     return [Text(clean(row), style=style), *(Text(clean(f"    {text}")) for text in below if text)]

@@ -124,14 +124,20 @@ def run_app(
 
 
 def _hand_over(state: RunState, queue: RunQueue) -> list[str]:
-    """A run that has stopped here for it goes on in a process of its own, and the queue behind it; what to say."""
+    """A run that has stopped here for it goes on in a process of its own, and the queue behind it; what to say.
+
+    A queue that is held stays behind, as the question has said: in a process of its own, nobody could let it go on.
+    """
     from core.run_folder import new_run_folder
 
     stopped = state.finished is not None and state.finished.reason == "stopped"
     folders = [Path(state.finished.folder)] if state.finished is not None and stopped else []
-    for run in queue.drop_waiting():
+    for run in queue.having("stopped"):
+        if folders and run.folder and Path(run.folder) == folders[0]:
+            run.standing = "handed-over"  # it has not ended
+    for run in [] if queue.held else queue.drop_waiting():
         folders.append(new_run_folder(run.profile))
-        run.standing = "handed-over"
+        run.standing, run.folder = "handed-over", str(folders[-1])
     if not folders:
         return []
     process = start(folders[0]) if len(folders) == 1 else start_queue(folders)
@@ -144,10 +150,10 @@ def see_to_the_queue(queue: RunQueue, start_run: StartRun, *, goes_on: bool, sil
     Args:
         queue: no run of it is at work.
         start_run: trains.
-        goes_on: whether the queue is to go on: the person has not left, the screen has.
+        goes_on: whether the queue is to go on: the person has not left, the screen has. If it is held, it does not.
         silent: whether nobody is left to read.
     """
-    if goes_on and queue.waiting:
+    if goes_on and queue.waiting and not queue.held:
         from rich.console import Console
 
         from reid_tui.headless_queue import run_queue_headless
@@ -156,7 +162,7 @@ def see_to_the_queue(queue: RunQueue, start_run: StartRun, *, goes_on: bool, sil
             run_queue_headless(queue, start_run, Console(file=nowhere) if silent else None)
         return
     dropped = queue.drop_waiting()
-    if silent or len(queue.ended) + len(dropped) < 2:
+    if silent or len(queue.runs) < 2 or not (queue.ended or dropped):
         return
     from reid_tui.headless_queue import queue_lines
 

@@ -28,6 +28,7 @@ class LiveRun:
     """
 
     attached = False
+    waiting = False
 
     def __init__(self, start: Start, on_events: Callable[[], None], now: Callable[[], float] = time.time) -> None:
         self.control = RunControl()

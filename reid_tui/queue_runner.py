@@ -61,9 +61,10 @@ class QueueRunner:
             self.queue.hold()
         self.changed()
 
-    def hold(self) -> None:
+    def hold_for_now(self) -> None:
+        """Until a run is begun by hand; a hold of the person's own stays what it is."""
         if self.queue.waiting:
-            self.queue.hold()
+            self.queue.hold(for_now=True)
             self.changed()
 
     def changed(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 QueueStanding = Literal["waiting", "running", "done", "stopped", "failed", "dropped", "handed-over"]
 PAUSE_SECONDS = 5.0  # between two runs: time to read how the last one ended, or to hold the queue
+
+MOST_VALUES = 3  # that tell runs of one title apart
 
 
 @dataclass(eq=False)
@@ -41,6 +43,7 @@ class RunQueue:
 
     runs: list[QueuedRun] = field(default_factory=list)
     held: bool = False
+    _for_now: bool = False  # the hold ends with the next run that begins
     _due: float | None = None  # on the clock of the caller: when the next run begins
 
     # Runs ---------------------------------------------------------------------------------------------------------
@@ -96,7 +99,9 @@ class RunQueue:
 
     def begin(self, run: QueuedRun) -> None:
         """It is at work now. It stands before those that wait, whichever it was."""
-        run.standing, self._due, self.held = "running", None, False
+        run.standing, self._due = "running", None
+        if self._for_now:
+            self.held = self._for_now = False
         self.runs.remove(run)
         self.runs.insert(len(self.having("done", "stopped", "failed", "running")), run)
 
@@ -131,14 +136,36 @@ class RunQueue:
             return None
         return max(self._due - now, 0.0)
 
-    def hold(self) -> None:
+    def hold(self, *, for_now: bool = False) -> None:
+        """No run begins by itself any more: until `go_on`, or `for_now` until one is begun by hand."""
+        self._for_now = for_now and (self._for_now or not self.held)
         self.held = True
 
     def go_on(self, now: float) -> None:
         """After `hold`: the next begins at once, as soon as none is at work."""
-        self.held = False
+        self.held = self._for_now = False
         if self.running is None:
             self.count_down(now, 0.0)
+
+
+def titles_apart(runs: Sequence[QueuedRun]) -> list[str]:
+    """The titles; those that several runs have come with the values in which these differ, or else with a number."""
+    titles = [run.title for run in runs]
+    for title in {title for title in titles if titles.count(title) > 1}:
+        places = [place for place, run in enumerate(runs) if run.title == title]
+        values = [_values(runs[place].profile) for place in places]
+        keys = [key for key in values[0] if any(each.get(key) != values[0][key] for each in values)][:MOST_VALUES]
+        told = [" · ".join(f"{key}={each.get(key)}" for key in keys) for each in values]
+        for number, (place, words) in enumerate(zip(places, told, strict=True), 1):
+            apart = [words] if words else []
+            apart += [f"({number})"] if told.count(words) > 1 else []
+            titles[place] = " · ".join([title, *apart])
+    return titles
+
+
+def _values(profile: Profile) -> dict[str, object]:
+    tables = profile.model_dump(by_alias=True).items()
+    return {f"{name}.{key}": value for name, table in tables if isinstance(table, dict) for key, value in table.items()}
 
 
 def best_of(runs: Iterable[QueuedRun]) -> QueuedRun | None:

@@ -12,11 +12,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.printable import clean
 from reid_tui.training import load_torch, run_profile
 
 if TYPE_CHECKING:
     from core.run_summary import RunSummary
 
+STARTING_SECONDS = 20.0  # so long a process may import and open its socket before it is given up
 _ASKED = {
     "checkpoint": ("save a checkpoint of a live run", "is saved after the batch in hand"),
     "pause": ("hold a live run", "pauses after the batch in hand"),
@@ -61,24 +63,40 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
 
 
 def _stop(options: argparse.Namespace) -> int:
-    from core.control_socket import ask
     from core.run_list import find_run
 
     folder = find_run(options.run_name, options.runs)
     after = "epoch" if options.after_epoch else "batch"
-    ask(folder, do="stop", after=after)
+    _tell(folder, do="stop", after=after)
     _say(f"{folder.name} stops after this {after}, and is saved")
     return 0
 
 
 def _ask(options: argparse.Namespace) -> int:
-    from core.control_socket import ask
     from core.run_list import find_run
 
     folder = find_run(options.run_name, options.runs)
-    ask(folder, do=options.command)
+    _tell(folder, do=options.command)
     _say(f"{folder.name} {_ASKED[options.command][1]}")
     return 0
+
+
+def _tell(folder: Path, **request: str) -> None:
+    """Ask a run, and give one that is still starting some time. Raises as `ask` does."""
+    from core.control_socket import StartingError, ask
+
+    deadline, said = time.monotonic() + STARTING_SECONDS, False
+    while True:
+        try:
+            return ask(folder, **request)
+        except StartingError:
+            if time.monotonic() >= deadline:
+                raise
+        if not said:
+            said = True
+            sys.stderr.write(clean(f"{folder.name} is still starting; waiting for it …") + "\n")
+            sys.stderr.flush()
+        time.sleep(STARTING_SECONDS / 100)
 
 
 def _attach(options: argparse.Namespace) -> int:
@@ -144,6 +162,4 @@ def run_lines(runs: list[RunSummary], now: float) -> Iterator[str]:
 
 
 def _say(text: str) -> None:
-    from core.printable import clean
-
     sys.stdout.write(clean(text) + "\n")

@@ -219,7 +219,7 @@ class DashboardScreen(RunCharts, Screen[None]):
     def _show(self) -> None:
         state = self.state
         ending = "stop" in self._wishes or state.stopping
-        self.query_one(HeaderBar).show(state, "stopping" if ending else "")
+        self.query_one(HeaderBar).show(state, "stopping" if ending else "", waiting=self.live.waiting)
         self.query_one(ProgressPanel).show(state)
         self.query_one(EpochTable).show(state)
         self.query_one(PatiencePanel).show(state)
@@ -434,7 +434,7 @@ class DashboardScreen(RunCharts, Screen[None]):
         elif self.live.control.stopping:
             self._say_for_a_while(f"■ the run {self._stopping}")
         else:
-            self._ask(detach_dialog(len(self.queue.waiting)), self._detach_chosen)
+            self._ask(detach_dialog(len(self.queue.waiting), held=self.queue.held), self._detach_chosen)
 
     def _detach_chosen(self, choice: str | None) -> None:
         if choice == "detach" and self.run_is_live:

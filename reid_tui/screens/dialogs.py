@@ -109,9 +109,12 @@ def stop_dialog(otherwise: str, *, built: bool, after_epoch: bool) -> ChoiceDial
     )
 
 
-def detach_dialog(waiting: int = 0) -> ChoiceDialog:
-    """Results: "detach", "" for staying. `waiting`: runs of the queue, which go with it."""
-    queue = f" The queue goes along: {plural(waiting, 'run')} waiting." if waiting else ""
+def detach_dialog(waiting: int = 0, *, held: bool = False) -> ChoiceDialog:
+    """Results: "detach", "" for staying. `waiting`: runs of the queue, which go with it; if it is held, they do not."""
+    queue = f" The queue goes along: {plural(waiting, 'run')} waiting."
+    if held:
+        queue = f" The queue is held and does not go along: {_dropped(waiting)}"
+    queue = queue if waiting else ""
     return ChoiceDialog(
         "Leave the run to itself",
         f"It is saved after the batch in hand, and goes on in a process of its own.{queue}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,6 +27,8 @@ from reid_tui.theme import other_theme
 from reid_tui.widgets.profile_view import data_missing, entry, matches, problems, values
 
 if TYPE_CHECKING:
+    from textual.binding import ActiveBinding
+
     from core.profile import Profile
     from core.profile_files import ProfileReading
 
@@ -50,7 +52,7 @@ class PickerScreen(Screen[None]):
 
     Args:
         read: finds and reads the profiles; called in a worker thread, and again on reload.
-        adding: whether a profile is picked for the queue, on top of another screen; escape goes back to that.
+        adding: whether it is on top of another screen only to pick profiles for the queue; escape goes back to that.
         last: the profile that was launched last; the cursor begins on it.
     """
 
@@ -95,6 +97,7 @@ class PickerScreen(Screen[None]):
         super().__init__()
         self._read = read
         self._last = last
+        self._on_top = adding
         self.adding = adding
         self._waiting = 0
         self._readings: list[ProfileReading] = []
@@ -125,6 +128,12 @@ class PickerScreen(Screen[None]):
             ("reid-tui", "bold $primary"), (f"  {what}", "$foreground 70%"), (queue, "bold $accent")
         )
 
+    def add_to_queue(self, adding: bool) -> None:
+        """Whether what is picked is put into the queue from now on, or launched."""
+        self.adding = adding
+        self.show_queue(self._waiting)
+        self.refresh_bindings()
+
     def show_queue(self, waiting: int) -> None:
         """Say how many runs wait."""
         self._waiting = waiting
@@ -150,6 +159,19 @@ class PickerScreen(Screen[None]):
         self._readings, self._loaded = message.readings, True
         here = next((each.path for each in self._readings if each.path.absolute() == self._last), None)
         self._fill(here if first and here else self._highlighted_path())
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """As the footer has them: while profiles are added, enter does what F6 does, which still does it."""
+        active = super().active_bindings
+        if self.adding:
+            for key, each in active.items():
+                if each.binding.id == "picker.launch":
+                    what = replace(each.binding, description="Add", tooltip="put it into the queue")
+                    active[key] = each._replace(binding=what, tooltip=what.tooltip)
+                elif each.binding.id == "picker.queue":
+                    active[key] = each._replace(binding=replace(each.binding, show=False))
+        return active
 
     # The list ---------------------------------------------------------------------------------------------------
 
@@ -222,7 +244,10 @@ class PickerScreen(Screen[None]):
     def action_clear(self) -> None:
         words = self.query_one("#filter", Input)
         if self.adding and not words.value:
-            self.app.pop_screen()
+            if self._on_top:
+                self.app.pop_screen()
+            else:
+                self.add_to_queue(False)
         words.value = ""
 
     @on(Input.Submitted, "#filter")

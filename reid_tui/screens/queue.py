@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 
 from core.printable import clean
 from reid_tui.keys import bindings, keys_of
-from reid_tui.run_queue import QueuedRun, RunQueue
+from reid_tui.run_queue import QueuedRun, RunQueue, titles_apart
 from reid_tui.screens.help import HelpScreen
 from reid_tui.text import percent
 from reid_tui.widgets.queue_line import queue_text
@@ -34,11 +34,12 @@ _MARKS = {
 }
 
 
-def queue_entry(run: QueuedRun) -> Content:
+def queue_entry(run: QueuedRun, title: str) -> Content:
     """A line of the list: mark, how it stands, best Rank-1, title."""
     mark, colour = _MARKS[run.standing]
     rate = f"{percent(run.rank1) if run.standing in {'done', 'stopped', 'failed'} else '':>5}  "
-    return Content.assemble((f"{mark} {run.standing:<8}", f"bold {colour}"), (rate, "bold"), clean(run.title))
+    standing = "detached" if run.standing == "handed-over" else run.standing
+    return Content.assemble((f"{mark} {standing:<8}", f"bold {colour}"), (rate, "bold"), clean(title))
 
 
 class QueueScreen(ModalScreen[None]):
@@ -108,7 +109,9 @@ class QueueScreen(ModalScreen[None]):
         runs = self.query_one(OptionList)
         at = runs.highlighted or 0
         self._shown = list(self._queue.runs)
-        runs.set_options(Option(queue_entry(run)) for run in self._shown)
+        runs.set_options(
+            Option(queue_entry(run, title)) for run, title in zip(self._shown, titles_apart(self._shown), strict=True)
+        )
         if self._shown:
             place = self._shown.index(highlight) if highlight in self._shown else min(at, len(self._shown) - 1)
             runs.highlighted = place
@@ -143,7 +146,7 @@ class QueueScreen(ModalScreen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "begin":
             return bool(self._queue.waiting) and self._can_begin()
-        if action == "hold":
+        if action in {"hold", "shift", "remove"}:
             return bool(self._queue.waiting)
         return True
 

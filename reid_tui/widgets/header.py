@@ -19,14 +19,19 @@ _ENDS = {
 }
 
 
-def standing(state: RunState, ending: str) -> tuple[str, str]:
-    """How the run stands in a word or two, and the colour of it. `ending` is what the person asked for."""
+def standing(state: RunState, ending: str, waiting: bool = False) -> tuple[str, str]:
+    """How the run stands in a word or two, and the colour of it.
+
+    `ending` is what the person asked for; `waiting`: other runs of its process come first.
+    """
     if state.finished is not None:
         return _ENDS[state.finished.reason]
     if state.paused:
         return "❚❚ paused", "$warning"
     if ending:
         return "■ stopping", "$warning"
+    if waiting:
+        return "○ waiting in a queue", "$foreground"
     if state.started is None or state.progress is None:
         return "◌ preparing", "$foreground"
     phases = {"prepare": "◌ preparing", "train": "▶ training", "validate": "▷ validating"}
@@ -41,14 +46,15 @@ class HeaderBar(Panel):
         self._profile = clean(profile)
         self._state = RunState()
         self._ending = ""
+        self._waiting = False
 
-    def show(self, state: RunState, ending: str) -> None:
-        self._state, self._ending = state, ending
+    def show(self, state: RunState, ending: str, *, waiting: bool = False) -> None:
+        self._state, self._ending, self._waiting = state, ending, waiting
         self.redraw()
 
     def lines(self, width: int) -> list[Content]:
         started = self._state.started
-        word, colour = standing(self._state, self._ending)
+        word, colour = standing(self._state, self._ending, self._waiting)
         badge = Content.styled(word, f"bold {colour}")
         name, model = self._profile, ""
         if started is not None:
@@ -63,6 +69,8 @@ class HeaderBar(Panel):
         if started is None:
             ended = self._state.finished is not None
             what = "it ended before training began" if ended else "loading the model and the data …"
+            if self._waiting and not ended:
+                what = "it begins when the runs before it have ended"
             return [first, Content.styled(what, "$foreground 60%")]
         height, breadth = started.image_size
         facts = [

@@ -36,7 +36,8 @@ def queue_text(queue: RunQueue, now: float) -> Content:
     following = clean(queue.waiting[0].title)
     left = queue.seconds_left(now)
     if queue.held:
-        return Content.assemble(("❚❚ queue held", "bold $warning"), f" · h goes on · u shows it · next {following}")
+        held = f"❚❚ queue held, {len(queue.waiting)} waiting"
+        return Content.assemble((held, "bold $warning"), f" · h goes on · u shows it · next {following}")
     if left is None:
         return Content.assemble(
             (f"queue: {len(queue.waiting)} waiting", "bold"), (f" · u shows it · next {following}", "$foreground 65%")

@@ -19,6 +19,7 @@ SIGNS_WIDTH = 3  # the cursor, the mark, a gap
 SIGNS = {
     "running": "▶",
     "preparing": "◌",
+    "waiting": "○",
     "paused": "❚❚",
     "finished": "✔",
     "stopped": "■",

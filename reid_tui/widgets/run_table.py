@@ -21,6 +21,7 @@ CURSOR, MARK = "❯", "✓"
 _STATE_STYLES = {
     "running": "runs--live",
     "preparing": "runs--live",
+    "waiting": "runs--live",
     "paused": "runs--warning",
     "stopped": "runs--warning",
     "finished": "runs--good",

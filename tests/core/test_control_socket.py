@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from core import control_socket
 from core.control import RunControl
-from core.control_socket import LONGEST_REQUEST, MOST_PEERS, ControlServer, ask
+from core.control_socket import LONGEST_REQUEST, MOST_PEERS, ControlServer, StartingError, ask
 from core.errors import ReidError
+from core.run_lock import held, mark_waiting
 from tests.run_folders import wait_until
 
 GOOD = b'{"do": "checkpoint"}\n'
@@ -171,6 +172,16 @@ def test_a_path_of_300_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_nobody_serves(tmp_path: Path) -> None:
     with pytest.raises(ReidError, match=rf"The run cannot be asked: no process of this machine trains in {tmp_path}"):
         ask(tmp_path, do="checkpoint")
+
+
+def test_a_run_without_a_socket_yet_is_starting_or_waits(tmp_path: Path) -> None:
+    with held(tmp_path):
+        with pytest.raises(StartingError, match="still starting; try again in a moment"):
+            ask(tmp_path, do="stop", after="batch")
+        mark_waiting(tmp_path, True)
+        with pytest.raises(ReidError, match="it waits in a queue, and has not begun") as caught:
+            ask(tmp_path, do="stop", after="batch")
+        assert not isinstance(caught.value, StartingError)
 
 
 def test_an_unknown_request_is_refused_with_those_that_are_known(served: tuple[Path, RunControl]) -> None:

@@ -58,9 +58,9 @@ def test_equals_are_newest_first(key, falling):
 
 
 def test_live_runs_are_first_by_state():
-    rows = [run_row(word, word) for word in ("finished", "paused", "crashed", "running", "preparing")]
+    rows = [run_row(word, word) for word in ("finished", "paused", "crashed", "running", "waiting", "preparing")]
     names = [row.summary.name for row in sort_runs(rows, "state", False, NOW)]
-    assert names == ["running", "preparing", "paused", "crashed", "finished"]
+    assert names == ["running", "preparing", "waiting", "paused", "crashed", "finished"]
 
 
 def test_texts_are_sorted_whatever_their_case():

@@ -12,7 +12,7 @@ import pytest
 from core import run_list
 from core.errors import ReidError
 from core.run_list import find_run, list_runs, remember, remembered, run_folders
-from core.run_lock import held
+from core.run_lock import held, mark_waiting
 from tests.run_folders import ended, make_run, python, started
 
 
@@ -142,6 +142,9 @@ def test_a_live_run_comes_first_where_it_is_wanted(tmp_path: Path) -> None:
     with held(live):
         assert find_run(None) == near
         assert find_run(None, live_first=True) == live
+        with held(near):
+            mark_waiting(near, True)
+            assert find_run(None, live_first=True) == live
     assert find_run(None, live_first=True) == near
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from core.run_lock import held
+from core.run_lock import held, mark_waiting
 from core.run_scan import RunScan, folder_bytes
 from core.run_summary import summarize
 from tests.listed_runs import make_run
@@ -36,9 +36,12 @@ def test_only_what_has_changed_is_read_again(tmp_path):
     assert reader.read == ["b"]
     with held(tmp_path / "c"):
         assert next(row for row in scan.look() if row.folder.name == "c").summary.live
-    assert reader.read == ["b", "c"]
-    assert not any(row.summary.live for row in scan.look())
+        assert reader.read == ["b", "c"]
+        mark_waiting(tmp_path / "c", True)
+        assert next(row for row in scan.look() if row.folder.name == "c").summary.standing == "waiting"
     assert reader.read == ["b", "c", "c"]
+    assert not any(row.summary.live for row in scan.look())
+    assert reader.read == ["b", "c", "c", "c"]
 
 
 def test_runs_that_come_and_go(tmp_path):

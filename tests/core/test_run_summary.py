@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.events import EndReason, Event, LogLine, Paused, to_json
-from core.run_lock import held
+from core.run_lock import held, mark_waiting
 from core.run_summary import LIVE, Standing, summarize
 from tests.run_folders import ended, holder, make_run, say, started, trained
 
@@ -37,6 +37,17 @@ def test_a_run_that_is_held_is_live(tmp_path: Path, events: list[Event], standin
         run = summarize(folder)
     assert (run.standing, run.live, run.message) == (standing, True, "")
     assert standing in LIVE
+
+
+def test_a_run_waits_for_as_long_as_the_holder_says_so_and_lives(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    with held(folder):
+        mark_waiting(folder, True)
+        assert summarize(folder).standing == "waiting"
+        assert summarize(folder).live
+    assert summarize(folder).standing == "crashed"
+    with held(folder):  # somebody else resumes it
+        assert summarize(folder).standing == "preparing"
 
 
 @pytest.mark.parametrize(

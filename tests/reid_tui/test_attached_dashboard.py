@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from core.control import RunControl
 from core.control_socket import ControlServer
 from core.events import CheckpointSaved, LogLine, Paused, Stopping
-from core.run_lock import held, is_live
+from core.run_lock import held, is_live, mark_waiting
 from reid_tui import attached_run
 from reid_tui.app import ReidApp
 from reid_tui.attached_run import AttachedRun
@@ -79,6 +79,17 @@ async def test_a_live_run_is_shown_with_what_it_has_said_so_far(folder: Path, li
         assert [row.epoch for row in board(app).state.epochs] == [1, 2]
         say(folder, *trained(3, 0.8))
         await until(pilot, lambda: "epoch 3 of 9" in screen_text(app))
+
+
+async def test_a_run_that_waits_for_others_says_so_until_it_has_its_turn(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "later")
+    with held(folder):
+        mark_waiting(folder, True)
+        async with attached(folder) as (app, pilot):
+            await until(pilot, lambda: "○ waiting in a queue" in screen_text(app).splitlines()[0])
+            assert "it begins when the runs before it have ended" in screen_text(app)
+            mark_waiting(folder, False)
+            await until(pilot, lambda: "◌ preparing" in screen_text(app).splitlines()[0])
 
 
 @pytest.mark.parametrize("reason", ["finished", "early-stop", "stopped", "failed"])

@@ -46,3 +46,45 @@ def test_the_queue_goes_along(
     assert any("kill 4711" in line for line in lines) is (len(started) > 1)
     assert bool(lines) is bool(started)
     assert not queue.waiting
+
+
+def test_what_goes_on_is_not_said_to_have_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(launch_app, "start_queue", lambda folders: SimpleNamespace(pid=4711))
+    profile = Profile.model_validate(
+        {"run": {"dir": str(tmp_path)}, "data": {"root": "demo:hands"}, "model": {"name": "RN-tiny"}}
+    )
+    queue = RunQueue()
+    for name, reason in (("old", "finished"), ("first", "stopped")):
+        queue.begin_new("demo", profile)
+        last: Any = reason
+        state = fold(RunState(), RunFinished(0.0, last, "", 1, 1.0, folder=str(tmp_path / name)))
+        queue.end(state)
+    queue.add("demo", profile)
+    launch_app._hand_over(state, queue)
+    launch_app.see_to_the_queue(queue, lambda *_: pytest.fail("handed over"), goes_on=False, silent=False)
+    out = capsys.readouterr().out
+    assert "stopped" not in out and "handed-over" not in out
+    assert out.count("detached  demo") == 2 and out.count("done      demo") == 1
+
+
+def test_a_held_queue_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Path] = []
+
+    def start(folder: Path) -> Any:
+        begun.append(folder)
+        return SimpleNamespace(pid=4711)
+
+    monkeypatch.setattr(launch_app, "start", start)
+    monkeypatch.setattr(launch_app, "start_queue", lambda folders: pytest.fail("the queue is held"))
+    profile = Profile.model_validate(
+        {"run": {"dir": str(tmp_path)}, "data": {"root": "demo:hands"}, "model": {"name": "RN-tiny"}}
+    )
+    queue = RunQueue([QueuedRun("x", profile), QueuedRun("y", profile)], held=True)
+    state = fold(RunState(), RunFinished(0.0, "stopped", "", 1, 1.0, folder=str(tmp_path / "first")))
+    launch_app._hand_over(state, queue)
+    launch_app.see_to_the_queue(queue, lambda *_: pytest.fail("it is held"), goes_on=True, silent=True)
+    assert begun == [tmp_path / "first"]
+    assert [run.standing for run in queue.runs] == ["dropped", "dropped"]
+    assert list(tmp_path.iterdir()) == []

@@ -17,8 +17,9 @@ from core.profile import Profile
 from core.run_plan import PlannedRun
 from core.run_state import RunState, fold
 from reid_tui.app import ReidApp
+from reid_tui.headless_queue import queue_lines
 from reid_tui.launch_app import see_to_the_queue
-from reid_tui.run_queue import QueuedRun, RunQueue, best_of
+from reid_tui.run_queue import QueuedRun, RunQueue, best_of, titles_apart
 from reid_tui.screens.dashboard import DashboardScreen
 from reid_tui.screens.dialogs import ChoiceDialog
 from reid_tui.screens.help import HelpScreen
@@ -107,7 +108,7 @@ def test_the_countdown_and_its_hold() -> None:
     assert queue_text(queue, 12.5).plain.startswith("▶ next in 3 s · h holds")
     queue.hold()
     assert queue.seconds_left(20.0) is None
-    assert "held" in queue_text(queue, 20.0).plain
+    assert queue_text(queue, 20.0).plain.startswith("❚❚ queue held, 1 waiting · h goes on")
     queue.go_on(30.0)
     assert queue.seconds_left(30.0) == 0.0
     queue.begin(run)
@@ -115,10 +116,38 @@ def test_the_countdown_and_its_hold() -> None:
     assert queue_text(queue, 40.0).plain == ""
 
 
+def test_a_hold_outlives_a_run_begun_by_hand_unless_it_was_for_the_moment() -> None:
+    queue = RunQueue()
+    queue.add("a", PROFILE)
+    queue.hold(for_now=True)
+    assert queue.held
+    queue.begin_new("b", PROFILE)
+    assert not queue.held
+    queue.end(ended_with("finished"))
+    queue.hold()
+    queue.hold(for_now=True)  # does not make less of it
+    queue.begin_new("c", PROFILE)
+    queue.end(ended_with("finished"))
+    queue.count_down(0.0)
+    assert queue.held and queue.seconds_left(9.0) is None
+    queue.hold(for_now=True)
+    queue.go_on(10.0)
+    assert queue.seconds_left(10.0) == 0.0
+
+
 def test_the_best_of_the_queue_is_the_earliest_of_equals() -> None:
     runs = [QueuedRun("a", PROFILE), QueuedRun("b", PROFILE, rank1=0.5), QueuedRun("c", PROFILE, rank1=0.5)]
     assert best_of(runs) is runs[1]
     assert best_of(runs[:1]) is None
+
+
+def test_runs_of_one_title_are_told_apart() -> None:
+    other = Profile.model_validate({**PROFILE.model_dump(by_alias=True), "train": {"lr": 0.5}})
+    runs = [QueuedRun("a", PROFILE), QueuedRun("b", PROFILE), QueuedRun("a", other), QueuedRun("a", other)]
+    first, alone, second, third = titles_apart(runs)
+    assert first == f"a · train.lr={PROFILE.train.lr}"
+    assert (alone, second, third) == ("b", "a · train.lr=0.5 · (2)", "a · train.lr=0.5 · (3)")
+    assert second in "\n".join(line.plain for line in queue_lines(RunQueue(runs)))
 
 
 def test_without_the_screen_the_queue_goes_on_or_says_what_it_drops(capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,6 +190,10 @@ async def test_runs_follow_each_other(open_app: OpenApp) -> None:
         assert app.dashboard is not None and app.dashboard.run_title == "three"
         assert len(app.screen_stack) == 2
         assert all(run.rank1 > 0.4 and run.folder for run in app.queue.runs)
+        await pilot.press("u")
+        await until(pilot, lambda: "a Add" in screen_text(app))
+        for key in ("Earlier", "Later", "Remove", "Hold", "Begin"):
+            assert key not in screen_text(app)
 
 
 async def test_a_run_that_fails_does_not_hold_up_the_next(open_app: OpenApp) -> None:
@@ -237,6 +270,7 @@ async def test_held_in_the_list_and_begun_out_of_turn(open_app: OpenApp) -> None
         await begun(app, pilot, "three")
         assert [title for title, _ in standings(app)] == ["one", "three", "two"]
         assert isinstance(app.screen, DashboardScreen)
+        assert app.queue.held
 
 
 async def test_a_profile_is_added_while_a_run_is_live(open_app: OpenApp) -> None:
@@ -272,6 +306,27 @@ async def test_a_queue_is_made_before_the_first_run(open_app: OpenApp) -> None:
         await until(pilot, lambda: standings(app) == [("alpha", "done"), ("beta", "done")])
 
 
+async def test_the_picker_below_the_queue_adds_until_it_is_left(open_app: OpenApp) -> None:
+    async with open_app(FakeRun(epochs=1)) as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen) and app.screen.highlighted)
+        picker = app.screen
+        await until(pilot, lambda: "⏎ Launch" in screen_text(app) and "F6 Queue" in screen_text(app))
+        await pilot.press("f7", "a")
+        await until(pilot, lambda: app.screen is picker and "for the queue" in screen_text(app))
+        await until(pilot, lambda: "⏎ Add" in screen_text(app))
+        assert "Launch" not in screen_text(app) and "F6" not in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: standings(app) == [("alpha", "waiting")])
+        assert [note.message for note in app._notifications] == ["alpha was put into the queue"]
+        await pilot.press("escape")
+        await until(pilot, lambda: "pick a profile to train" in screen_text(app))
+        assert app.screen is picker
+        await until(pilot, lambda: "⏎ Launch" in screen_text(app) and "F6 Queue" in screen_text(app))
+        await pilot.press("f7", "a", "f7", "enter")  # what begins out of the list ends it as well
+        await begun(app, pilot, "alpha")
+        assert isinstance(picker, PickerScreen) and not picker.adding
+
+
 async def test_going_to_the_profiles_holds_the_queue(open_app: OpenApp) -> None:
     async with open_app(FakeRun(epochs=1), queued=planned("one", "two")) as (app, pilot):
         app.queue_runner.pause = 60.0
@@ -299,6 +354,9 @@ async def test_quitting_says_how_many_are_dropped(open_app: OpenApp) -> None:
         assert isinstance(app.screen, DashboardScreen) and app.is_running
         await pilot.press("d")
         await until(pilot, lambda: "The queue goes along" in screen_text(app))
+        await pilot.press("c", "h", "d")
+        await until(pilot, lambda: "The queue is held and" in screen_text(app))
+        assert "2 waiting runs" in screen_text(app)
         await pilot.press("c", "q", "q")
         await until(pilot, lambda: not app.is_running)
 

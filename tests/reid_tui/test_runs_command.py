@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from core.events import Paused
 from core.run_list import remember
 from core.run_lock import held
 from core.run_summary import RunSummary
+from reid_tui import runs_command
 from reid_tui.cli import main
 from reid_tui.runs_command import run_lines
 from tests.run_folders import HOSTILE, PROFILE, ended, make_run, started, trained
@@ -142,6 +144,33 @@ def test_a_run_that_is_not_live_cannot_be_told_anything(run: Run, command: str) 
     assert (code, out) == (1, "")
     with pytest.raises(SystemExit, match="2"):
         main([command])  # a run must be named: the latest is too easily another one than was meant
+
+
+@pytest.mark.parametrize("command", ["stop", "checkpoint", "pause", "continue"])
+def test_a_run_that_is_still_starting_is_waited_for(run: Run, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_run(Path("runs/new"))
+    control = RunControl()
+
+    def serve(over: threading.Event) -> None:
+        over.wait(0.3)
+        with ControlServer(folder, control):
+            over.wait(30)
+
+    over = threading.Event()
+    thread = threading.Thread(target=serve, args=(over,))
+    with held(folder):
+        thread.start()
+        try:
+            code, out, err = run(command, "new")
+        finally:
+            over.set()
+            thread.join()
+        assert (code, err) == (0, "new is still starting; waiting for it …\n")
+        assert out.startswith("new ")
+        monkeypatch.setattr(runs_command, "STARTING_SECONDS", 0.1)
+        code, out, err = run(command, "new")
+    assert (code, out) == (1, "")
+    assert err.endswith("reid-tui: The run cannot be asked: it is still starting; try again in a moment\n")
 
 
 def test_without_a_terminal_a_run_cannot_be_watched_and_its_log_is_named(run: Run, live: RunControl) -> None:
