@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from core.events import Event, RunFinished
+from core.events import Event, RunFinished, System
 from core.recorder import Recorder
 
 END_PAUSES = (0.5, 1.0, 2.0)  # seconds between attempts to write the last lines, when files cannot be written
@@ -31,6 +31,8 @@ class Emitter:
             if isinstance(event, RunFinished):
                 self._end(event)
                 return
+            if self.finished is not None and isinstance(event, System):
+                return  # it was taken while the run came to its end
             self._recorder(event)
             self._listen(event)
             self._tell_news()

@@ -131,6 +131,7 @@ class CheckpointSaved(Event):
     epoch: int
     reason: str = ""
     routine: bool = False  # saved at an epoch's end or by the clock; not worth a line in the log
+    size: int = 0  # bytes; 0: not known
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,49 @@ class Alert(Event):
     level: Level
     title: str
     message: str
+    kind: str = ""  # of an outage that may end, or come again: "loss-spike"; empty for what just happened
+    since: float = NAN  # when the outage began, in seconds since the epoch
+
+
+@dataclass(frozen=True)
+class Cleared(Event):
+    """The outage that the last alert of this kind told is over."""
+
+    kind: str
+    title: str  # of that alert
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU of the machine at one moment; NaN is what it does not tell."""
+
+    index: int  # as nvidia-smi numbers it
+    name: str
+    cuda: int = -1  # N of cuda:N in the process that trains; -1: that process does not see it
+    utilisation: float = NAN  # 0..1
+    memory_used: float = NAN  # bytes, of everybody
+    memory_total: float = NAN  # bytes
+    temperature: float = NAN  # degrees Celsius
+    power: float = NAN  # watts
+    power_limit: float = NAN  # watts
+
+    @property
+    def ours(self) -> bool:
+        return self.cuda >= 0
+
+
+@dataclass(frozen=True)
+class System(Event):
+    """How the machine is, as the process that trains sees it. NaN is what is not known."""
+
+    gpus: tuple[Gpu, ...] = ()
+    cpu: float = NAN  # of `cpus`, what the run and its children use: 0..1
+    cpus: float = NAN  # cores that the run may use
+    ram: float = NAN  # bytes that the run and its children use
+    ram_total: float = NAN  # bytes that there are, or that the container may use
+    disk_free: float = NAN  # bytes, where the checkpoints go
+    disk_total: float = NAN  # bytes
+    data_wait: float = NAN  # share of the training since the last such event that was spent waiting for images
 
 
 @dataclass(frozen=True)
@@ -189,6 +233,8 @@ _KINDS: dict[str, type[Event]] = {
         Paused,
         Stopping,
         Alert,
+        Cleared,
+        System,
         LogLine,
         RunFinished,
     )
@@ -205,6 +251,8 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     return value
 
 
@@ -223,6 +271,8 @@ def _build(kind: type[Any], values: dict[str, Any]) -> Any:
             value = _NOT_FINITE[value]
         elif item.name == "metrics":
             value = _build(EpochMetrics, value)
+        elif item.name == "gpus":
+            value = tuple(_build(Gpu, gpu) for gpu in value)
         elif isinstance(value, list):
             value = tuple(value)
         if not _fits(str(item.type), value):

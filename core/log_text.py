@@ -8,6 +8,7 @@ from pathlib import Path
 from core.events import (
     Alert,
     CheckpointSaved,
+    Cleared,
     EpochFinished,
     EpochMetrics,
     Event,
@@ -77,13 +78,16 @@ def _said(event: Event) -> tuple[Level, str] | None:
         case CheckpointSaved():
             if event.routine:
                 return None
-            return "info", f"saved {Path(event.path).name}" + (f" ({event.reason})" if event.reason else "")
+            why = f" ({event.reason})" if event.reason else ""
+            return "info", f"{event.kind} saved{why}: {Path(event.path).name}"
         case Paused():
-            return "info", "paused" if event.paused else "goes on"
+            return "info", "paused" if event.paused else "training goes on"
         case Stopping(after="epoch"):
             return "info", f"ends after this epoch: {event.reason}"
         case Alert():
             return event.level, f"{event.title}: {event.message}"
+        case Cleared():
+            return "info", f"over: {event.title}"
         case LogLine():
             return event.level, event.text
         case RunFinished():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +17,8 @@ from pydantic_core import ErrorDetails
 
 from core.errors import ProfileError
 from core.profile import Profile, broken_rules
-from core.profile_problems import Places, nearest, schema_problem, sound_values
+from core.profile_problems import Places, Problem, nearest, schema_problem, sound_values
+from core.sweep import parse_value
 
 DEMO_ROOT = "demo:hands"
 
@@ -99,15 +100,9 @@ def read_profile(path: Path, overrides: Sequence[str] = (), *, check_folders: bo
         overrides: `table.key=value` each, the value as TOML has it (bare words count as strings).
         check_folders: whether folders and files that the profile names must exist.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")  # some editors put a byte order mark before the text
-        tables = tomllib.loads(text)
-    except OSError as error:
-        return ProfileReading(path, None, (f"{path}: cannot be read: {error.strerror}",))
-    except UnicodeDecodeError as error:
-        return ProfileReading(path, None, (f"{path}: is not UTF-8 text (byte {error.start})",))
-    except (ValueError, RecursionError) as error:  # tomllib's own, and numbers or nesting without end
-        return ProfileReading(path, None, (f"{path}: is not TOML: {error}",))
+    text, tables, trouble = _read_toml(path)
+    if trouble:
+        return ProfileReading(path, None, (trouble,))
     places = Places(path, text)
     problems = []
     for override in overrides:
@@ -116,14 +111,56 @@ def read_profile(path: Path, overrides: Sequence[str] = (), *, check_folders: bo
             problems.append(places.bad_override(override, trouble))
         else:
             places.overridden(key, override)
+    profile, found = check_tables(tables, places, check_folders=check_folders)
+    problems += found
+    problems.sort(key=lambda problem: problem.order)
+    return ProfileReading(path, profile, tuple(problem.message for problem in problems))
+
+
+def check_tables(
+    tables: Mapping[str, Any], places: Places, *, check_folders: bool = True
+) -> tuple[Profile | None, list[Problem]]:
+    """The profile, where the values are sound, and everything that is wrong with them, in no order.
+
+    Args:
+        tables: the TOML tables.
+        places: where each key was given, for the messages.
+        check_folders: as of `read_profile`.
+    """
     profile, details = _validated(tables)
-    problems += [schema_problem(detail, places) for detail in details]
+    problems = [schema_problem(detail, places) for detail in details]
     values = sound_values(tables, details)
     problems += [places.problem(keys, message) for keys, message in broken_rules(values.get("train", {}))]
     if check_folders:
         problems += [places.problem((key,), f"{key}: {message}") for key, message in _missing(values)]
-    problems.sort(key=lambda problem: problem.order)
-    return ProfileReading(path, profile, tuple(problem.message for problem in problems))
+    return profile, problems
+
+
+def read_tables(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The tables of a profile file as they are there, unchecked, with overrides laid over them where they can be.
+
+    Raises:
+        ProfileError: the file cannot be read, or is not TOML.
+    """
+    _, tables, trouble = _read_toml(path)
+    if trouble:
+        raise ProfileError(str(path), [trouble])
+    for override in overrides:
+        _override(tables, override)
+    return tables
+
+
+def _read_toml(path: Path) -> tuple[str, dict[str, Any], str]:
+    """Text and tables of a file, and why it cannot be read (empty: it can)."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # some editors put a byte order mark before the text
+        return text, tomllib.loads(text), ""
+    except OSError as error:
+        return "", {}, f"{path}: cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        return "", {}, f"{path}: is not UTF-8 text (byte {error.start})"
+    except (ValueError, RecursionError) as error:  # tomllib's own, and numbers or nesting without end
+        return "", {}, f"{path}: is not TOML: {error}"
 
 
 def load_profile(path: Path, overrides: Sequence[str] = (), *, check_folders: bool = True) -> Profile:
@@ -138,12 +175,21 @@ def load_profile(path: Path, overrides: Sequence[str] = (), *, check_folders: bo
     return reading.launchable
 
 
-def write_profile(profile: Profile) -> str:
-    """The profile as TOML text, every default spelled out; reading it back gives an equal profile."""
+def write_profile(profile: Profile, keys: Container[str] | None = None) -> str:
+    """The profile as TOML text; reading it back gives an equal profile.
+
+    Args:
+        profile: what is written.
+        keys: the `table.key`s to write, all that differ from their default among them; None: every key.
+    """
     encoder = toml.TomlEncoder[dict[str, Any]]() if TYPE_CHECKING else toml.TomlEncoder()
     # `toml` mangles a backslash before an x; a profile's strings have no control characters, so two escapes do.
     encoder.dump_funcs[str] = lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return toml.dumps(profile.tables(), encoder=encoder)
+    tables = {
+        table: {key: value for key, value in values.items() if keys is None or f"{table}.{key}" in keys}
+        for table, values in profile.tables().items()
+    }
+    return toml.dumps({table: values for table, values in tables.items() if values}, encoder=encoder)
 
 
 def _validated(tables: Mapping[str, Any]) -> tuple[Profile | None, list[ErrorDetails]]:
@@ -160,10 +206,7 @@ def _override(tables: dict[str, Any], override: str) -> tuple[str, str]:
     table, dot, name = (part.strip() for part in key.partition("."))
     if not (equals and dot and table and name):
         return key, "must look like table.key=value, for example train.lr=1e-5"
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except (ValueError, RecursionError):
-        parsed = value.strip()
+    parsed = parse_value(value)
     entries = tables.setdefault(table, {})
     if not isinstance(entries, dict):
         return key, f"{table} is not a table in this profile"

@@ -21,6 +21,8 @@ class Problem(NamedTuple):
 
     order: int
     message: str
+    keys: tuple[str, ...] = ()  # the `table.key`s that it is about
+    words: str = ""  # the message without the place
 
 
 class Places:
@@ -42,7 +44,7 @@ class Places:
         overridden = [place for place in given if place[0] > _AFTER_THE_FILE]
         table = self._places.get(keys[0].partition(".")[0], self._file)
         order, where = (overridden or given or [table])[0]
-        return Problem(order, f"{where}: {message}")
+        return Problem(order, f"{where}: {message}", keys, message)
 
     def bad_override(self, override: str, message: str) -> Problem:
         return Problem(_AFTER_THE_FILE, f"--set {override}: {message}")

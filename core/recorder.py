@@ -12,11 +12,12 @@ from datetime import datetime
 from pathlib import Path
 
 from core.atomic import atomic_write_bytes
-from core.events import Alert, EpochFinished, EpochMetrics, Event, Progress, to_json
+from core.events import Alert, EpochFinished, EpochMetrics, Event, Progress, System, to_json
 from core.line_file import LineFile
 from core.log_text import log_text
 
 PROGRESS_EVERY = 1.0  # seconds between two Progress events of a phase in the file; the screen gets more of them
+SYSTEM_EVERY = 10.0  # the same for how the machine is
 
 
 class Recorder:
@@ -45,6 +46,7 @@ class Recorder:
             opened.pop_all()
         self._told = False
         self._last_progress = 0.0
+        self._last_system = 0.0
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress):
@@ -52,7 +54,11 @@ class Recorder:
             if not whole and event.time - self._last_progress < PROGRESS_EVERY:
                 return
             self._last_progress = event.time
-        self._events.append(to_json(event) + "\n", minor=isinstance(event, Progress))
+        if isinstance(event, System):
+            if event.time - self._last_system < SYSTEM_EVERY:
+                return
+            self._last_system = event.time
+        self._events.append(to_json(event) + "\n", minor=isinstance(event, Progress | System))
         if isinstance(event, EpochFinished):
             self._metrics.append(_rows([_row(event.metrics)]))
         self._write_log(event)

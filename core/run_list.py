@@ -67,7 +67,11 @@ def find_run(name: str | None, runs: Path | None = None, *, live_first: bool = F
         folders = run_folders(runs)
         found = [folder for folder in folders if folder.name == name] or [f for f in folders if name in f.name]
         if len(found) > 1:
-            raise ReidError("Several runs of that name", "name one in full:\n" + "\n".join(map(str, sorted(found))))
+            runs_found = [summarize(folder) for folder in sorted(found)]
+            if live_first and len(live := [run for run in runs_found if run.live]) == 1:
+                return live[0].folder
+            listed = "\n".join(f"{run.standing:<9} {run.folder}" for run in runs_found)
+            raise ReidError("Several runs of that name", f"name one in full:\n{listed}")
         if not found:
             raise ReidError("No such run", f"there is no run {name} here; `reid-tui runs` lists them")
         return found[0]

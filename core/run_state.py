@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -14,6 +15,7 @@ from core.events import (
     NAN,
     Alert,
     CheckpointSaved,
+    Cleared,
     EpochFinished,
     EpochMetrics,
     Event,
@@ -24,50 +26,84 @@ from core.events import (
     RunStarted,
     StopAfter,
     Stopping,
+    System,
     best_epoch,
 )
 from core.log_text import log_text
 
 LOG_LINES_KEPT = 2000
 LOSS_POINTS_KEPT = 20_000
+SYSTEMS_KEPT = 150  # five minutes of a live run
 _THINNED_TO = LOSS_POINTS_KEPT // 4  # parts of the run; each is left with at most two points
+_PLACES = ("x", "step", "seconds")
+_VALUES = ("loss", "ce", "triplet", "grad_norm", "lr", "images_per_second")
 
 
 @dataclass
 class LossHistory:
-    """Training losses by time: `x` is in epochs (2.5: half-way through the third), one point per `Progress`.
+    """What a run says while it trains, one point per `Progress`.
+
+    A point has three places, for three axes: `x` in epochs (2.5: half-way through the third), `step` in batches since
+    the first epoch, `seconds` since the run began, the time in which it was cut off not counted. All three ascend.
 
     A long run is thinned: no more than `LOSS_POINTS_KEPT` points are kept, and of those that were merged the smallest
-    and the largest value of each series, so that a single spike stays.
+    and the largest value of each series, so that a single spike stays. Points are only ever appended to a list; where
+    some are taken out, there are new lists, so that who has copied the old ones can tell.
     """
 
     x: list[float] = field(default_factory=list)
+    step: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
     ce: list[float] = field(default_factory=list)
     triplet: list[float] = field(default_factory=list)
+    grad_norm: list[float] = field(default_factory=list)
+    lr: list[float] = field(default_factory=list)
+    images_per_second: list[float] = field(default_factory=list)
 
-    def append(self, x: float, loss: float, ce: float, triplet: float) -> None:
+    def append(
+        self,
+        x: float,
+        loss: float,
+        ce: float,
+        triplet: float,
+        *,
+        step: float = NAN,
+        seconds: float = NAN,
+        grad_norm: float = NAN,
+        lr: float = NAN,
+        images_per_second: float = NAN,
+    ) -> None:
         self.x.append(x)
+        self.step.append(step)
+        self.seconds.append(seconds)
         self.loss.append(loss)
         self.ce.append(ce)
         self.triplet.append(triplet)
+        self.grad_norm.append(grad_norm)
+        self.lr.append(lr)
+        self.images_per_second.append(images_per_second)
         if len(self.x) > LOSS_POINTS_KEPT:
             self._thin()
+
+    def keep(self, count: int) -> None:
+        """Forget all but the first `count` points."""
+        for name in (*_PLACES, *_VALUES):
+            setattr(self, name, getattr(self, name)[:count])
 
     def _thin(self) -> None:
         """Cut the time so far into equal parts; those with more than two points keep two."""
         first, extent = self.x[0], max(self.x[-1] - self.x[0], 1e-9)
-        parts = groupby(
-            range(len(self.x)), lambda at: min(int((self.x[at] - first) / extent * _THINNED_TO), _THINNED_TO - 1)
-        )
-        kept = LossHistory()
-        for _, members in parts:
-            at = list(members)
-            kept.x += [self.x[at[0]], self.x[at[-1]]][: len(at)]
-            kept.loss += _ends([self.loss[index] for index in at])
-            kept.ce += _ends([self.ce[index] for index in at])
-            kept.triplet += _ends([self.triplet[index] for index in at])
-        self.x, self.loss, self.ce, self.triplet = kept.x, kept.loss, kept.ce, kept.triplet
+        scale, last = _THINNED_TO / extent, _THINNED_TO - 1
+        parts = groupby(range(len(self.x)), lambda at: min(int((self.x[at] - first) * scale), last))
+        spans = [(members[0], members[-1] + 1) for _, each in parts if (members := list(each))]
+        for name in _PLACES:
+            places = getattr(self, name)
+            kept = [place for start, stop in spans for place in (places[start], places[stop - 1])[: stop - start]]
+            setattr(self, name, kept)
+        for name in _VALUES:
+            values = getattr(self, name)
+            setattr(self, name, [value for start, stop in spans for value in _ends(values[start:stop])])
 
 
 def _ends(values: list[float]) -> list[float]:
@@ -88,16 +124,20 @@ class RunState:
     started: RunStarted | None = None
     progress: Progress | None = None
     epochs: list[EpochMetrics] = field(default_factory=list)
+    epoch_ends: list[float] = field(default_factory=list)  # seconds of each of `epochs`, as of `LossHistory`
     losses: LossHistory = field(default_factory=LossHistory)
     patience: Patience | None = None
     checkpoints: list[CheckpointSaved] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+    over: dict[str, float] = field(default_factory=dict)  # kind of alert: when such an outage was last over
+    systems: deque[System] = field(default_factory=lambda: deque(maxlen=SYSTEMS_KEPT))  # the newest last
     log: list[tuple[float, str, str]] = field(default_factory=list)  # time, level, text
     log_total: int = 0  # lines ever logged; `log` keeps the newest
     paused: bool = False
     stopping: StopAfter | None = None  # after what it was told to end
     finished: RunFinished | None = None
     now: float = NAN  # time of the newest event
+    began: float = NAN  # what `seconds` are counted from; a resumed run counts on from where it was cut
 
     @property
     def best(self) -> EpochMetrics | None:
@@ -107,6 +147,16 @@ class RunState:
     @property
     def baseline(self) -> EpochMetrics | None:
         return self.epochs[0] if self.epochs and self.epochs[0].epoch == 0 else None
+
+    @property
+    def system(self) -> System | None:
+        """How the machine was last."""
+        return self.systems[-1] if self.systems else None
+
+    def is_active(self, alert: Alert) -> bool:
+        """Whether what the alert tells still holds; False for what just happened once, and after the run."""
+        over = self.over.get(alert.kind, -math.inf)
+        return bool(alert.kind) and self.finished is None and not over >= alert.time
 
     @property
     def epoch_seconds(self) -> float:
@@ -151,11 +201,19 @@ class RunState:
 def _forget_after(state: RunState, resumed: RunStarted) -> None:
     """A resumed run goes on from its last checkpoint, or begins anew: what came after that will come again."""
     position = resumed.resumed_epoch - 1 + resumed.resumed_batch / max(resumed.batches_per_epoch, 1)
-    state.epochs = [row for row in state.epochs if row.epoch < resumed.resumed_epoch]
-    kept = bisect_right(state.losses.x, position + 1e-9)
-    for values in (state.losses.x, state.losses.loss, state.losses.ce, state.losses.triplet):
-        del values[kept:]
+    epochs = sum(row.epoch < resumed.resumed_epoch for row in state.epochs)
+    state.epochs, state.epoch_ends = state.epochs[:epochs], state.epoch_ends[:epochs]
+    state.losses.keep(bisect_right(state.losses.x, position + 1e-9))
+    state.began = resumed.time - max([*state.losses.seconds[-1:], *state.epoch_ends[-1:]], default=0.0)
     state.progress, state.patience, state.finished, state.paused, state.stopping = None, None, None, False, None
+    state.over |= {alert.kind: resumed.time for alert in state.alerts if alert.kind}  # what still holds is told anew
+
+
+def _seconds(state: RunState, event: Event) -> float:
+    """Seconds of the run at an event; they never go back, though the clock of a machine may."""
+    if math.isnan(state.began):
+        state.began = event.time
+    return max([event.time - state.began, *state.losses.seconds[-1:], *state.epoch_ends[-1:]])
 
 
 def _log(state: RunState, event: Event) -> None:
@@ -179,9 +237,20 @@ def fold(state: RunState, event: Event) -> RunState:
         case Progress():
             state.progress = event
             if event.phase == "train" and event.total and not math.isnan(event.loss):
-                state.losses.append(event.epoch - 1 + event.done / event.total, event.loss, event.ce, event.triplet)
+                state.losses.append(
+                    event.epoch - 1 + event.done / event.total,
+                    event.loss,
+                    event.ce,
+                    event.triplet,
+                    step=(event.epoch - 1) * event.total + event.done,
+                    seconds=_seconds(state, event),
+                    grad_norm=event.grad_norm,
+                    lr=event.lr,
+                    images_per_second=event.images_per_second,
+                )
         case EpochFinished(metrics=metrics):
             state.epochs.append(metrics)
+            state.epoch_ends.append(_seconds(state, event))
         case Patience():
             state.patience = event
         case CheckpointSaved():
@@ -192,6 +261,10 @@ def fold(state: RunState, event: Event) -> RunState:
             state.stopping = event.after
         case Alert():
             state.alerts.append(event)
+        case Cleared():
+            state.over[event.kind] = event.time
+        case System():
+            state.systems.append(event)
         case RunFinished():
             state.finished = event
             state.paused = False

@@ -113,17 +113,23 @@ def _epochs(profile: dict[str, Any]) -> int:
 
 
 def _last_events(path: Path) -> list[Event]:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
-            lines = file.read(_TAIL).decode(errors="replace").splitlines()
-    except OSError:
-        return []
-    events: list[Event] = []
-    for line in lines:
-        with suppress(ValueError):  # the first line is cut, the last may be torn
-            events.append(from_json(line))
-    return events
+    """The last events, as far back as one that tells how the run stands: a long pause is full of others."""
+    tail = _TAIL
+    while True:
+        try:
+            with path.open("rb") as file:
+                start = max(file.seek(0, os.SEEK_END) - tail, 0)
+                file.seek(start)
+                lines = file.read(tail).decode(errors="replace").splitlines()
+        except OSError:
+            return []
+        events: list[Event] = []
+        for line in lines:
+            with suppress(ValueError):  # the first line is cut, the last may be torn
+                events.append(from_json(line))
+        if start == 0 or any(isinstance(event, Paused | RunStarted | Progress | RunFinished) for event in events):
+            return events
+        tail *= 8
 
 
 def _metrics(path: Path) -> list[dict[str, float]]:

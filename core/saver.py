@@ -175,7 +175,8 @@ class Saver:
     def _tell_saved(self, kind: CheckpointKind, epoch: int, reason: str, routine: bool) -> None:
         if self._unsaved.pop(kind, None):
             reason, routine = f"{reason}; saved after all", False
-        self._emit(CheckpointSaved(time.time(), kind, str(self.saved[kind]), epoch, reason, routine))
+        path = self.saved[kind]
+        self._emit(CheckpointSaved(time.time(), kind, str(path), epoch, reason, routine, _size(path)))
 
     def _tell_unsaved(self, kind: CheckpointKind, error: OSError, *, again: bool) -> None:
         words = f"{self._folder / f'{self.stem}_{kind}.pth'}: {_words(error)}"
@@ -184,6 +185,13 @@ class Saver:
             self._emit(Alert(time.time(), "error", f"{kind} could not be saved", f"{words}; {way_out}"))
         elif not again:
             self._emit(LogLine(time.time(), "warning", f"{kind} still cannot be saved: {words}"))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # somebody has moved it already
+        return 0
 
 
 def _words(error: OSError) -> str:

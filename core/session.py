@@ -12,9 +12,10 @@ from pathlib import Path
 from core.checkpoint import Checkpoint
 from core.control import RunControl
 from core.control_socket import ControlServer
+from core.data_wait import DataWait
 from core.emitter import Emitter
 from core.errors import ReidError
-from core.events import Alert, EpochMetrics, Event, Level, LogLine, Paused, RunFinished
+from core.events import Alert, Cleared, EpochMetrics, Event, Level, LogLine, Paused, RunFinished, System
 from core.faults import explain
 from core.profile import Profile
 from core.recorder import Recorder
@@ -22,7 +23,9 @@ from core.run_folder import clear_leftovers, new_run_folder, past_events, resume
 from core.run_list import remember
 from core.run_lock import held
 from core.saver import newest_checkpoint
+from core.system import SystemMonitor
 from core.trainer import Trainer
+from core.watch import Watch, Watched
 
 Listener = Callable[[Event], None]
 
@@ -60,12 +63,15 @@ def resume_run(
         with held(folder, lock):  # from here on nobody else reads or writes what is about to change
             clear_leftovers(folder)
             checkpoint, problems = newest_checkpoint(folder)
+            watch = Watch()
             for event in past_events(folder):
-                if not isinstance(event, RunFinished | Paused | Alert):  # those ends, pauses and faults are over
+                watch.remember(event)
+                # Those ends, pauses and faults are over.
+                if not isinstance(event, RunFinished | Paused | Alert | Cleared | System):
                     listen(event)
             if overrides:
                 save_profile(folder, profile)
-            return _train(profile, folder, checkpoint, listen, control, problems)
+            return _train(profile, folder, checkpoint, listen, control, problems, watch)
     except (ReidError, OSError) as error:
         return _failed(error, listen, began)
 
@@ -77,28 +83,34 @@ def _train(
     listen: Listener,
     control: RunControl,
     damaged: Sequence[str] = (),
+    watch: Watch | None = None,
 ) -> RunFinished:
-    """The run itself, in a folder that is held. `damaged`: what is wrong with checkpoints that were passed over."""
+    """The run itself, in a folder that is held.
+
+    `damaged`: what is wrong with checkpoints that were passed over; `watch`: knows the events of a resumed run so far.
+    """
     began = time.monotonic()
     history = [EpochMetrics(**row) for row in resume.extra["resume"]["history"]] if resume else []
     lost = bool(damaged) and resume is None
     recorder = Recorder(folder, None if lost else history)
-    emit = Emitter(recorder, listen)
-    with closing(recorder), _log_lines(emit), _door(folder, control, emit):
+    emitter = Emitter(recorder, listen)
+    emit = Watched(emitter, watch or Watch())
+    data_wait = DataWait()
+    with closing(recorder), _log_lines(emit), _door(folder, control, emit), SystemMonitor(emit, folder, data_wait):
         trainer: Trainer | None = None
         try:
             for problem in damaged:
                 emit(Alert(time.time(), "error", "A damaged checkpoint is passed over", problem))
             if lost:
                 raise ReidError("The run cannot be resumed", "none of its checkpoints can be read")
-            trainer = Trainer(profile, folder, emit, control, resume)
+            trainer = Trainer(profile, folder, emit, control, resume, data_wait)
             finished = trainer.run()
         except Exception as error:  # noqa: BLE001 - the run's last word: every kind is told, none is dropped
             finished = _failed(error, emit, began, trainer)
         except BaseException as error:
             _failed(error, emit, began, trainer)
             raise
-    return emit.finished or finished
+    return emitter.finished or finished
 
 
 @contextmanager

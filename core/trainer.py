@@ -20,6 +20,7 @@ from core.checkpoint import Checkpoint
 from core.control import RunControl
 from core.data.store import decoding_threads
 from core.data.unreadable import LeaveOut, stop
+from core.data_wait import DataWait
 from core.dataset import train_names
 from core.errors import DataError
 from core.events import (
@@ -77,6 +78,7 @@ class Trainer:
         emit: gets every event, on the thread that calls `run`.
         control: looked at once per batch.
         resume: a LAST of this run, to go on from as if never interrupted.
+        data_wait: is told when the training waits for images.
     """
 
     def __init__(
@@ -86,11 +88,13 @@ class Trainer:
         emit: Callable[[Event], None],
         control: RunControl | None = None,
         resume: Checkpoint | None = None,
+        data_wait: DataWait | None = None,
     ) -> None:
         self.profile = profile
         self.folder = folder
         self.emit = emit
         self.control = control or RunControl()
+        self.data_wait = data_wait or DataWait()
         # A run that goes on with more epochs keeps the names of its files.
         stem = str(resume.extra["resume"]["stem"]) if resume else build_filename(profile)
         self.saver = Saver(folder, stem, emit)
@@ -310,7 +314,8 @@ class Trainer:
         order = self.parts.batches_of(epoch)
         self._rate, self._seen = math.nan, time.monotonic()
         rest = order[self.position.batch :]
-        batches = zip(rest, self.parts.train_images.batches(rest), strict=True)
+        images = self.data_wait.over(self.parts.train_images.batches(rest))
+        batches = zip(rest, images, strict=True)
         for number, (wanted, (indices, pixels)) in enumerate(batches, self.position.batch + 1):
             self.parts.step.set_progress(epoch - 1 + (number - 0.5) / len(order))
             if len(indices) < len(wanted):
@@ -323,7 +328,9 @@ class Trainer:
             if time.monotonic() - self._seen >= DISPLAY_INTERVAL or number == len(order):
                 self.show(epoch, number, len(order))
             self.position.seconds = time.monotonic() - began - self._held
-            if not self.obey(epoch):
+            with self.data_wait.apart():
+                goes_on = self.obey(epoch)
+            if not goes_on:
                 break
         self.read_device()
         if self.position.batch == len(order) and not self.position.sums.images:

@@ -1,4 +1,4 @@
-"""Draws docs/dashboard.svg and docs/picker.svg from the real app on the demo: python -m docs.make_screenshots"""
+"""Draws the pictures of docs/ from the real app on the demo: python -m docs.make_screenshots"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.control import RunControl
-from core.events import Event
+from core.events import Event, RunFinished
 from core.profile import Profile
 from core.profile_files import builtin_profiles, load_profile
 from core.session import run_profile
@@ -20,11 +20,12 @@ from reid_tui.app import ReidApp
 
 FOLDER = Path(__file__).parent
 SIZE = (132, 43)
+COMPARED_EPOCHS = 8
 LAST_EPOCH = 9  # the picture is taken in the middle of the one after it
 
 
-def _run(profile: Profile, emit: Callable[[Event], None], control: RunControl) -> None:
-    run_profile(profile, emit, control)
+def _run(profile: Profile, emit: Callable[[Event], None], control: RunControl) -> RunFinished:
+    return run_profile(profile, emit, control)
 
 
 async def picker(folder: Path) -> None:
@@ -59,6 +60,23 @@ async def dashboard(runs: Path) -> None:
         gc.unfreeze()  # the app has frozen what torch loaded, which would be reported as leaked at exit
 
 
+async def compare(runs: Path) -> None:
+    """Three short runs that differ in learning rate and sampler."""
+    demo = builtin_profiles() / "demo.toml"
+    for number, overrides in enumerate(
+        (["train.lr=1e-3"], ["train.lr=3e-4"], ["train.lr=1e-3", 'train.sampler="shuffle"', "data.normalize=none"])
+    ):
+        values = [f"run.dir={runs}", f"run.name={'abc'[number]}", f"train.epochs={COMPARED_EPOCHS}", *overrides]
+        run_profile(load_profile(demo, values), lambda event: None, RunControl())
+    app = ReidApp(None, None, [], None, _run, list_runs=True, runs_dir=runs)
+    async with app.run_test(size=(SIZE[0], 38)) as pilot:
+        await pilot.pause(1.0)
+        for key in ("space", "down", "space", "down", "space", "c"):
+            await pilot.press(key)
+        await pilot.pause(1.0)
+        _save(app, "compare.svg")
+
+
 def _save(app: ReidApp, name: str) -> None:
     svg = app.export_screenshot(title="reid-tui")
     # The pages that show it may not load fonts from elsewhere, and each drawing would else get classes of its own.
@@ -69,4 +87,5 @@ def _save(app: ReidApp, name: str) -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(picker(Path(folder)))
-        asyncio.run(dashboard(Path(folder)))
+        asyncio.run(dashboard(Path(folder) / "one"))
+        asyncio.run(compare(Path(folder) / "three"))

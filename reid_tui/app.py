@@ -3,48 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
-import os
 import signal
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, on
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 
-from core.control import RunControl
-from core.errors import ReidError
-from core.events import LogLine
-from core.printable import clean
 from core.run_state import RunState
+from reid_tui.app_queue import QueueApp
+from reid_tui.app_runs import StartDetached, StartRun
 from reid_tui.attached_run import AttachedRun
 from reid_tui.event_queue import Run
-from reid_tui.live_run import Emit, LiveRun
-from reid_tui.output import OutputLines
+from reid_tui.keys import bindings, shown_key
+from reid_tui.queue_runner import QueueRunner
+from reid_tui.remembered import Memory
+from reid_tui.run_queue import QueuedRun, RunQueue
 from reid_tui.screens.dashboard import DashboardScreen
+from reid_tui.screens.dialogs import ChoiceDialog, drop_queue_dialog
 from reid_tui.screens.picker import PickerScreen
-from reid_tui.theme import THEMES, first_theme
+from reid_tui.screens.runs import RunsScreen
+from reid_tui.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:
     from core.profile import Profile
-    from core.profile_files import ProfileReading
+    from core.run_plan import PlannedRun
 
-StartRun = Callable[["Profile", Emit, RunControl], object]
-MakeRun = Callable[[Callable[[], None]], Run]
-StartDetached = Callable[["Profile"], MakeRun]
-OUTPUT_LINES_KEPT = 500
+
+TITLE_SECONDS = 1.0
 TERMINAL_GONE = "the terminal is gone; the training goes on"
 
 
-class ReidApp(App[None]):
+class ReidApp(QueueApp):
     """The terminal dashboard.
 
     Args:
@@ -54,15 +47,22 @@ class ReidApp(App[None]):
         selected: a profile to launch at once, without the picker.
         start_run: the training, called in a thread of its own; returns when the run has ended.
         attach: a run folder to show at once, without the picker.
+        list_runs: show the runs of this machine first, not the picker.
+        runs_dir: the folder that holds the runs that are listed; None: all of this machine.
         start_detached: starts what the picker gives in a process of its own, and gives the run that follows it.
         warm: loads what the training will need (torch), in a thread, while the picker is on the screen.
+        settings: what the person's settings file says.
+        told: what was wrong with that file.
+        memory: what was chosen the last time; without one nothing is remembered.
         driver_class: another driver, for tests.
+        queued: runs to launch one after another, the first at once, without the picker.
     """
 
-    TITLE = "reid-tui"
     CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "hint", "How to quit", show=False, priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("app"),
+        Binding("ctrl+c", "hint", "How to quit", show=False, priority=True),
+    ]
 
     def __init__(
         self,
@@ -73,33 +73,42 @@ class ReidApp(App[None]):
         start_run: StartRun,
         *,
         attach: Path | None = None,
+        list_runs: bool = False,
+        runs_dir: Path | None = None,
         start_detached: StartDetached | None = None,
         warm: Callable[[], None] | None = None,
+        settings: Settings = DEFAULTS,
+        told: Sequence[str] = (),
+        memory: Memory | None = None,
         driver_class: type[Driver] | None = None,
+        queued: Sequence[PlannedRun] = (),
     ) -> None:
-        super().__init__(driver_class=driver_class)
+        super().__init__(settings, told, memory or Memory(), driver_class)
         self._profile_paths = profile_paths
         self._profiles_dir = profiles_dir
         self._overrides = tuple(overrides)
         self._selected = selected
         self._start_run = start_run
         self._attached = attach
+        self._list_runs = list_runs
+        self._runs_dir = runs_dir
+        self._scan = None
         self._start_detached = start_detached
         self._warm = warm
-        self._printed = OutputLines()
-        self._output: deque[LogLine] = deque(maxlen=OUTPUT_LINES_KEPT)
-        self._dashboard: DashboardScreen | None = None  # on the screen
-        self._last: DashboardScreen | None = None
-        self.terminal_lost = False
+        self._last = None
+        self.queue = RunQueue([QueuedRun(run.title, run.profile) for run in queued])
+        self.queue_runner = QueueRunner(self, self.queue)
         self.crash: Exception | None = None  # what the screen has failed with
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = first_theme(os.environ)
 
     @property
     def dashboard(self) -> DashboardScreen | None:
         """The dashboard of the last run that was launched, if there was one; it may have been left."""
         return self._last
+
+    @property
+    def on_a_run(self) -> bool:
+        """Whether a dashboard is on the screen, be it below others."""
+        return self._dashboard is not None
 
     @property
     def live_run(self) -> Run | None:
@@ -111,96 +120,41 @@ class ReidApp(App[None]):
         self.animation_level = "none"
         self.begin_capture_print(self)
         self._handle_signals()
+        self._say_what_is_wrong_with_the_settings()
+        self.set_interval(TITLE_SECONDS, self._announce)
         if self._attached is not None:
             self._show_run(self._attached.name, partial(AttachedRun, self._attached))
+        elif self.queue.waiting:
+            self.queue_runner.begin(self.queue.waiting[0])
         elif self._selected is not None:
             self.launch(self._selected, self._selected.run.name)
+        elif self._list_runs:
+            self.push_screen(RunsScreen(self._look_at_runs))
         else:
-            self.push_screen(PickerScreen(self._read_profiles))
+            self.push_screen(PickerScreen(self._read_profiles, self._last_profile))
             self.call_after_refresh(self._warm_up)
-
-    # Runs -------------------------------------------------------------------------------------------------------
-
-    def _read_profiles(self) -> list[ProfileReading]:
-        """In a worker thread; the import is here because pydantic would delay the first frame."""
-        from core.profile_files import find_profiles, read_profile
-
-        paths = find_profiles(self._profiles_dir) if self._profile_paths is None else self._profile_paths
-        readings = [read_profile(path, self._overrides) for path in paths]
-        return sorted(readings, key=lambda reading: bool(reading.problems))  # those that can be launched come first
-
-    def _warm_up(self) -> None:
-        if self._warm is not None:
-            # A daemon: who leaves the picker at once does not wait for an import.
-            threading.Thread(target=self._load, args=(self._warm,), name="warm-up", daemon=True).start()
-
-    @staticmethod
-    def _load(warm: Callable[[], None]) -> None:
-        # If the import fails, the run will say so, in full; here there is nobody to tell.
-        with contextlib.suppress(ImportError, OSError):
-            warm()
-            gc.freeze()  # for the reason given in the dashboard
-
-    def launch(self, profile: Profile, title: str) -> None:
-        """Show the dashboard, which starts the run."""
-        if self._start_detached is None:
-            self._show_run(title, partial(LiveRun, partial(self._start_run, profile)))
-            return
-        try:
-            make_run = self._start_detached(profile)
-        except (ReidError, OSError) as error:
-            self.notify(clean(str(error)), title="The run could not be started", severity="error", markup=False)
-        else:
-            self._show_run(title, make_run)
-
-    def _show_run(self, title: str, make_run: MakeRun) -> None:
-        self._dashboard = self._last = DashboardScreen(title, make_run, list(self._output))
-        self._output.clear()
-        self.push_screen(self._dashboard)
-
-    @on(PickerScreen.Picked)
-    def _picked(self, message: PickerScreen.Picked) -> None:
-        if not isinstance(self.screen, DashboardScreen):
-            self.launch(message.profile, message.path.stem)
-
-    @on(DashboardScreen.ProfilesWanted)
-    def _profiles_wanted(self) -> None:
-        self._dashboard = None
-        if len(self.screen_stack) > 1 and isinstance(picker := self.screen_stack[-2], PickerScreen):
-            self.pop_screen()
-            picker.action_reload()
-        else:
-            self.switch_screen(PickerScreen(self._read_profiles))
 
     def _handle_exception(self, error: Exception) -> None:
         """Textual's last act before it gives up the screen; there is no public way to learn of it."""
         self.crash = error
         super()._handle_exception(error)
 
-    # What others write to the terminal --------------------------------------------------------------------------
-
-    def take_output(self, lines: list[str]) -> None:
-        """Lines from descriptors 1 and 2; from a thread of the driver."""
-        if self._dashboard is not None:
-            self._dashboard.say(lines)
-        else:
-            self._output.extend(LogLine(time.time(), "info", line) for line in lines)
-
-    def on_print(self, event: events.Print) -> None:
-        """`print`, `warnings` and tqdm, from any thread."""
-        if lines := self._printed.feed(event.text, time.monotonic()):
-            self.take_output(lines)
-
-    # Ends -------------------------------------------------------------------------------------------------------
-
     async def action_quit(self) -> None:
         """ctrl+q, wherever it is not bound otherwise: asks while a run of this process is live, like `q`."""
-        if self._dashboard is None or not self._dashboard.run_is_live or self._dashboard.live.attached:
-            self.exit()
+        live = self._dashboard is not None and self._dashboard.run_is_live and not self._dashboard.live.attached
+        if self._dashboard is None or not (live or self.queue.waiting):
+            if not self.queue.waiting:
+                self.exit()
+            elif not isinstance(self.screen, ChoiceDialog):
+                self.push_screen(drop_queue_dialog(len(self.queue.waiting)), self._drop_chosen)
         elif not self._dashboard.asks_to_quit:
             while self.screen is not self._dashboard:
                 self.pop_screen()
-            self._dashboard.action_leave()
+            await self._dashboard.action_leave()
+
+    def _drop_chosen(self, choice: str | None) -> None:
+        if choice == "quit":
+            self.exit()
 
     def action_hint(self) -> None:
         """ctrl+c copies what is selected; many press it to leave, and are told how."""
@@ -208,7 +162,8 @@ class ReidApp(App[None]):
             self.screen.action_copy_text()
             return
         on_run = isinstance(self.screen, DashboardScreen) and self.screen.run_is_live
-        self.notify("q quits, s stops the run" if on_run else "ctrl+q quits", markup=False, timeout=4)
+        quits, stops = (shown_key(id, self.settings.keys) for id in ("app.quit", "run.stop"))
+        self.notify(f"{quits} quits, {stops} stops the run" if on_run else "ctrl+q quits", markup=False, timeout=4)
 
     def _handle_signals(self) -> None:
         """The event loop takes them: nothing is drawn or asked from inside a signal handler."""

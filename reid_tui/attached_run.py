@@ -97,6 +97,7 @@ class AttachedRun:
         self._alive = True
         self._built = False
         self._epoch = 0
+        self._began = NAN
         self._finished: RunFinished | None = None
         self._read_error = ""
         # A daemon: nothing is lost with it.
@@ -158,7 +159,7 @@ class AttachedRun:
     def _hear(self, event: Event) -> None:
         self._remote.hear(event)
         if isinstance(event, RunStarted):
-            self._built, self._finished = True, None
+            self._built, self._finished, self._began = True, None, event.time
         elif isinstance(event, EpochFinished):
             self._epoch = event.metrics.epoch
         elif isinstance(event, RunFinished):
@@ -170,8 +171,8 @@ class AttachedRun:
             when = (self.folder / "events.jsonl").stat().st_mtime
         except OSError:
             when = time.time()
-        message = f"its process is gone without a last word; `reid-tui resume {self.folder.name}` goes on with it"
-        return RunFinished(when, "crashed", message, self._epoch, NAN, folder=str(self.folder))
+        message = f"its process is gone without a last word; go on with: reid-tui resume {self.folder.name}"
+        return RunFinished(when, "crashed", message, self._epoch, when - self._began, folder=str(self.folder))
 
     def _pass_on(self, wish: dict[str, str]) -> None:
         try:

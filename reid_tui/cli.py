@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from core.errors import ProfileError, ReidError
 from core.printable import clean
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from core.control import RunControl
     from core.events import Event, RunFinished
     from core.profile import Profile
+    from core.run_plan import PlannedRun
 
     Emit = Callable[[Event], None]
 
+Made = TypeVar("Made")
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 EXIT_REQUEUE = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
@@ -68,20 +70,34 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     launch = commands.add_parser("launch", help="pick a profile, train, watch")
-    launch.add_argument("profile", nargs="?", help="name or path of a profile; without one, a picker opens")
+    launch.add_argument(
+        "profile",
+        nargs="*",
+        help="name or path of a profile; several run one after another; without one, a picker opens",
+    )
     _add_run_options(launch)
+    launch.add_argument(
+        "--sweep",
+        action="append",
+        default=[],
+        metavar="TABLE.KEY=VALUE,VALUE",
+        help="a run for each value, one after another; given twice, for each combination",
+    )
+    add_screen_options(launch)
     launch.add_argument("--detach", action="store_true", help="train in a process of its own, which no terminal ends")
     launch.set_defaults(run=_launch)
 
     demo = commands.add_parser("demo", help="train a small model on synthetic hands: about a minute on two cores")
     _add_run_options(demo)
-    demo.set_defaults(run=_launch, profile="demo", detach=False)
+    add_screen_options(demo)
+    demo.set_defaults(run=_launch, profile=["demo"], sweep=[], detach=False)
 
     resume = commands.add_parser("resume", help="go on with a run that was stopped, killed or cut off")
     resume.add_argument("run_name", nargs="?", metavar="RUN", help="name or folder of the run; the latest by default")
     resume.add_argument("--runs", type=Path, metavar="DIR", help="look for runs in this folder only")
     _add_set_option(resume)
     _add_headless_options(resume)
+    add_screen_options(resume)
     resume.add_argument("--detach", action="store_true", help="go on in a process of its own, and come back at once")
     resume.set_defaults(run=_resume)
 
@@ -94,6 +110,12 @@ def build_parser() -> argparse.ArgumentParser:
     add_data_command(commands)
     add_cache_command(commands)
     return parser
+
+
+def add_screen_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--low-bandwidth", action="store_true", help="for slow connections: one redraw a second, no blinking cursor"
+    )
 
 
 def _add_profile_options(parser: argparse.ArgumentParser) -> None:
@@ -127,23 +149,49 @@ def _add_headless_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _launch(options: argparse.Namespace) -> int:
-    from core.profile_files import load_profile, locate_profile
+    from core.profile_files import locate_profile
+    from core.run_plan import plan_runs
+    from core.sweep import parse_sweep
 
-    why = "" if options.detach and options.profile else _why_headless(options)
-    profile = load_profile(locate_profile(options.profile, options.profiles), options.set) if options.profile else None
-    if profile is None and why:
-        print(
-            f"reid-tui: without a screen there is no picker ({why}): name a profile, as in `reid-tui launch demo`",
-            file=sys.stderr,
-        )
+    named = bool(options.profile)
+    why = "" if options.detach and named else _why_headless(options)
+    if not named and (why or options.sweep):
+        what = f"without a screen there is no picker ({why})" if why else "--sweep needs a profile to sweep"
+        print(f"reid-tui: {what}: name a profile, as in `reid-tui launch demo`", file=sys.stderr)
         return EXIT_USAGE
-    if profile is not None and options.detach:
+    runs = []
+    if named:
+        sweeps = _all_of(parse_sweep, options.sweep)
+        paths = _all_of(lambda name: locate_profile(name, options.profiles), options.profile)
+        runs = plan_runs(paths, options.set, sweeps)
+    if runs and options.detach:
         from core.run_folder import new_run_folder
 
-        return _detach(new_run_folder(profile))
-    if profile is not None and why:
-        return _headless(partial(run_profile, profile), requeue=options.requeue)
-    return _app(run_profile, profile, options)
+        return _detach(*(new_run_folder(run.profile) for run in runs))
+    if runs and why:
+        if len(runs) > 1:
+            return _headless_queue(runs, requeue=options.requeue)
+        return _headless(partial(run_profile, runs[0].profile), requeue=options.requeue)
+    return _app(run_profile, runs[0].profile if runs else None, options, runs if len(runs) > 1 else ())
+
+
+def _all_of(make: Callable[[str], Made], texts: Sequence[str]) -> list[Made]:
+    """What is made of each text; the problems of all of them at once."""
+    made: list[Made] = []
+    errors: list[ProfileError] = []
+    for text in texts:
+        try:
+            made.append(make(text))
+        except ProfileError as error:
+            errors.append(error)
+    if len(errors) > 1:
+        raise ProfileError(
+            ", ".join(error.source for error in errors),
+            [f"{error.source}: {problem}" for error in errors for problem in error.problems],
+        )
+    if errors:
+        raise errors[0]
+    return made
 
 
 def _resume(options: argparse.Namespace) -> int:
@@ -153,7 +201,7 @@ def _resume(options: argparse.Namespace) -> int:
     folder = find_run(options.run_name, options.runs)
     profile = resumed_profile(folder, options.set)
     if options.detach:
-        return _detach(folder, options.set)
+        return _detach(folder, overrides=options.set)
     go_on = partial(resume_run, folder, tuple(options.set))
     if _why_headless(options):
         return _headless(go_on, requeue=options.requeue)
@@ -178,22 +226,40 @@ def _headless(start: Callable[[Emit, RunControl], RunFinished], *, requeue: bool
     return code
 
 
+def _headless_queue(runs: Sequence[PlannedRun], *, requeue: bool) -> int:
+    from reid_tui.headless_queue import run_queue_headless
+    from reid_tui.run_queue import QueuedRun, RunQueue
+
+    queue = RunQueue([QueuedRun(run.title, run.profile) for run in runs])
+    code = run_queue_headless(queue, run_profile, requeue_code=EXIT_REQUEUE if requeue else None)
+    _ignore_signals()
+    return code
+
+
 def _ignore_signals() -> None:
     """The run is saved. A scheduler that asks once more while Python ends must not get another exit code for it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
 
 
-def _detach(folder: Path, overrides: Sequence[str] = ()) -> int:
-    from reid_tui.detached import how_to_come_back, start
+def _detach(*folders: Path, overrides: Sequence[str] = ()) -> int:
+    from reid_tui.detached import how_to_come_back, start, start_queue
 
-    start(folder, overrides)
-    print(*map(clean, how_to_come_back(folder)), sep="\n")
+    if len(folders) > 1:
+        process = start_queue(folders)
+        lines = how_to_come_back(folders[0], folders[1:], process.pid)
+    else:
+        start(folders[0], overrides)
+        lines = how_to_come_back(folders[0])
+    print(*map(clean, lines), sep="\n")
     return 0
 
 
 def _app(
-    start_run: Callable[[Profile, Emit, RunControl], object], profile: Profile | None, options: argparse.Namespace
+    start_run: Callable[[Profile, Emit, RunControl], RunFinished],
+    profile: Profile | None,
+    options: argparse.Namespace,
+    queued: Sequence[PlannedRun] = (),
 ) -> int:
     from reid_tui.launch_app import run_app
 
@@ -204,6 +270,8 @@ def _app(
         overrides=options.set,
         warm=None if getattr(options, "detach", False) else load_torch,
         detach=getattr(options, "detach", False),
+        queued=queued,
+        low_bandwidth=options.low_bandwidth,
     )
     _ignore_signals()
     return code

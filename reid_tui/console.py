@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from io import TextIOBase
 from types import FrameType
 from typing import IO, TextIO, cast
@@ -22,7 +24,9 @@ from core.control import RunControl
 from core.log_text import log_text, percent
 from core.printable import clean
 from core.run_state import RunState, fold
+from reid_tui.ascii import to_ascii
 from reid_tui.output import is_gone, lead_away
+from reid_tui.settings import locale_is_ascii
 
 Emit = Callable[[events.Event], None]
 Start = Callable[[Emit, RunControl], events.RunFinished]
@@ -41,24 +45,59 @@ def run_headless(start: Start, console: Console | None = None, *, requeue_code: 
     Raises:
         KeyboardInterrupt: interrupted before training began: there is nothing to save.
     """
-    console = console or Console(file=cast("IO[str]", _UntilGone(sys.stdout)), highlight=False, soft_wrap=True)
+    ended = run_one(start, console or plain_console(), usr1_stops=requeue_code is not None)
+    if ended.finished.reason == "failed":
+        return 1
+    return requeue_code if requeue_code is not None and ended.by_signal else 0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that was run to its end: `by_signal`: a signal ended it; `signal`: the last one that came, if any did."""
+
+    state: RunState
+    finished: events.RunFinished
+    by_signal: bool
+    signal: str = ""
+
+
+def plain_console() -> Console:
+    """Standard output, for as long as somebody reads it."""
+    return Console(file=cast("IO[str]", _UntilGone(sys.stdout)), highlight=False, soft_wrap=True)
+
+
+def run_one(
+    start: Start, console: Console, *, usr1_stops: bool = False, told_to_end: Callable[[], object] = lambda: False
+) -> Ended:
+    """The run of `run_headless`.
+
+    Args:
+        start: the whole run.
+        console: gets its words.
+        usr1_stops: whether SIGUSR1 stops the run as well.
+        told_to_end: whether a signal came before those that are taken here.
+    """
     control = RunControl()
+    signals: list[str] = []
     state = RunState()
     printer = _Printer(console, state)
 
     def stop(signum: int, frame: FrameType | None) -> None:
         if state.started is None:
             raise KeyboardInterrupt
-        control.stop_after_batch(f"{BY_SIGNAL}{signal.Signals(signum).name}")
+        signals.append(signal.Signals(signum).name)
+        control.stop_after_batch(f"{BY_SIGNAL}{signals[-1]}")
 
     def hung_up(signum: int, frame: FrameType | None) -> None:
         silence_lost()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    save = stop if requeue_code is not None else lambda *_: control.checkpoint()
+    save = stop if usr1_stops else lambda *_: control.checkpoint()
     before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, save)
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hung_up)
     try:
+        if told_to_end():
+            raise KeyboardInterrupt
         with printer:
             printer.say("loading torch and open_clip")
             finished = start(printer, control)
@@ -72,10 +111,8 @@ def run_headless(start: Start, console: Console | None = None, *, requeue_code: 
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if finished.reason == "failed":
-        return 1
     by_signal = finished.reason == "stopped" and control.reason.startswith(BY_SIGNAL)
-    return requeue_code if requeue_code is not None and by_signal else 0
+    return Ended(state, finished, by_signal, signals[-1] if signals else "")
 
 
 def silence_lost() -> None:
@@ -88,10 +125,11 @@ class _UntilGone(TextIOBase):
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._ascii = locale_is_ascii(os.environ)
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        return self._stream.encoding
+        return "ascii" if self._ascii else self._stream.encoding  # Rich draws its bars by it
 
     def isatty(self) -> bool:
         return self._stream.isatty()
@@ -101,7 +139,7 @@ class _UntilGone(TextIOBase):
 
     def write(self, text: str) -> int:
         try:
-            return self._stream.write(text)
+            return self._stream.write(to_ascii(text) if self._ascii else text)
         except OSError:
             silence_lost()
             return len(text)

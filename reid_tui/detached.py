@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.run_lock import hold
+from reid_tui.text import plural
 
+_QUEUE = "--queue"
 _PACKAGES = str(Path(__file__).parents[1])
 # Not `-m`: it would search the working folder first, where a folder named `core` may lie.
 _PROGRAM = "import sys; sys.path.append(sys.argv.pop(1)); from reid_tui.detached import main; sys.exit(main(sys.argv))"
@@ -39,17 +41,54 @@ def start(folder: Path, overrides: Sequence[str] = ()) -> subprocess.Popen[bytes
         os.close(lock)
 
 
-def how_to_come_back(folder: Path) -> list[str]:
-    """What to print for somebody who leaves a run that goes on."""
-    return [
+def start_queue(folders: Sequence[Path]) -> subprocess.Popen[bytes]:
+    """Start a process that goes on with the runs of these folders, one after another.
+
+    The locks of all of them go over to it: those that wait are live to everybody else, and nobody resumes them.
+
+    Raises:
+        ReidError: one of the runs is live.
+        OSError: no process could be started.
+    """
+    locks: list[int] = []
+    try:
+        for folder in folders:
+            locks.append(hold(folder))  # noqa: PERF401 - those that are held already are let go if one is not
+        pairs = [text for folder, lock in zip(folders, locks, strict=True) for text in (str(folder), str(lock))]
+        with (folders[0] / "run.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-c", _PROGRAM, _PACKAGES, _QUEUE, *pairs],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                pass_fds=locks,
+                start_new_session=True,
+            )
+    finally:
+        for lock in locks:
+            os.close(lock)
+
+
+def how_to_come_back(folder: Path, waiting: Sequence[Path] = (), process: int = 0) -> list[str]:
+    """What to print for somebody who leaves a run that goes on, and with `waiting` the queue of a process."""
+    lines = [
         f"the run goes on in {folder}",
         f"  reid-tui attach {folder.name}    to watch it",
         f"  reid-tui stop {folder.name}      to stop it",
     ]
+    if waiting:
+        lines += [f"{plural(len(waiting), 'run')} behind it, one after another:", *(f"  {path}" for path in waiting)]
+        lines.append(f"  kill {process}    stops the one at work and drops the rest")
+    return lines
 
 
 def main(arguments: Sequence[str]) -> int:
-    """In the new process. Arguments: the program's name, the folder, the descriptor of its lock, overrides."""
+    """In the new process. Arguments: the program's name, the folder, the descriptor of its lock, overrides; or the
+    program's name, `--queue`, and for each run the folder and the descriptor of its lock."""
+    if arguments[1] == _QUEUE:
+        from reid_tui.detached_queue import work_through
+
+        return work_through([Path(path) for path in arguments[2::2]], [int(lock) for lock in arguments[3::2]])
     from rich.console import Console
 
     from core.control import RunControl

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -16,16 +17,22 @@ from typing import TYPE_CHECKING, TextIO
 from core.events import Alert, CheckpointSaved, Event, RunFinished, RunStarted
 from core.printable import clean
 from core.run_state import RunState, fold
-from reid_tui.app import TERMINAL_GONE, MakeRun, ReidApp, StartRun, log_file_of
+from reid_tui.app import TERMINAL_GONE, ReidApp, log_file_of
+from reid_tui.app_runs import MakeRun, StartRun
+from reid_tui.ascii import to_ascii
 from reid_tui.attached_run import AttachedRun
-from reid_tui.detached import how_to_come_back, start
+from reid_tui.detached import how_to_come_back, start, start_queue
 from reid_tui.live_run import LiveRun
 from reid_tui.output import flush, lead_away
+from reid_tui.remembered import Memory, remembered_path
+from reid_tui.run_queue import RunQueue
+from reid_tui.settings import locale_is_ascii, read_settings
 from reid_tui.terminal import TerminalDriver
 from reid_tui.text import duration, percent, plural
 
 if TYPE_CHECKING:
     from core.profile import Profile
+    from core.run_plan import PlannedRun
 
 EXIT_INTERRUPTED = 130
 _ENDS = {
@@ -46,18 +53,24 @@ def run_app(
     overrides: Sequence[str] = (),
     warm: Callable[[], None] | None = None,
     attach: Path | None = None,
+    list_runs: bool = False,
+    runs_dir: Path | None = None,
     detach: bool = False,
+    queued: Sequence[PlannedRun] = (),
+    low_bandwidth: bool = False,
 ) -> int:
     """Show the app until the person leaves it, wait for the run, and say how it ended.
 
     A run in another process is not waited for: it goes on, and how to come back is said.
 
-    Arguments are those of `ReidApp`; `detach`: what is launched runs in a process of its own.
+    Arguments are those of `ReidApp`; `detach`: what is launched runs in a process of its own; `low_bandwidth`: few
+    redraws, whatever the settings say.
 
     Returns:
         The exit code: 0 after a run that finished, stopped early or was stopped, and after none at all; 1 after one
         that failed, or if the screen itself failed.
     """
+    settings, told = read_settings()
     app = ReidApp(
         profile_paths,
         profiles_dir,
@@ -66,8 +79,14 @@ def run_app(
         start_run,
         warm=warm,
         attach=attach,
+        list_runs=list_runs,
+        runs_dir=runs_dir,
         start_detached=_start_detached if detach else None,
+        settings=replace(settings, low_bandwidth=True) if low_bandwidth else settings,
+        told=told,
+        memory=Memory(remembered_path()),
         driver_class=TerminalDriver,
+        queued=queued,
     )
     app.run()
     crashed = bool(app.return_code) and not app.terminal_lost
@@ -76,22 +95,73 @@ def run_app(
         logging.getLogger(__name__).error("the screen has failed; the run goes on without it", exc_info=app.crash)
     dashboard = app.dashboard
     if dashboard is None:
+        app.queue.drop_waiting()
         gc.unfreeze()
         return 1 if crashed else 0
     live, state = dashboard.live, dashboard.state
     if isinstance(live, LiveRun):
         _see_to_the_end(live, state, crashed=crashed, silent=app.terminal_lost)
     goes_on = live.folder if isinstance(live, AttachedRun) and live.alive and live.finished is None else None
-    if dashboard.handed_over and state.finished is not None and state.finished.reason == "stopped":
-        goes_on = Path(state.finished.folder)
-        start(goes_on)
+    if isinstance(live, LiveRun) or state.finished is not None:
+        app.queue.end(state)
+    lines = summary(state)
+    if goes_on:
+        lines = how_to_come_back(goes_on)
+    elif dashboard.handed_over:
+        lines = _hand_over(state, app.queue) or lines
     if not app.terminal_lost:
-        for line in how_to_come_back(goes_on) if goes_on else summary(state):
+        for line in lines:
             say(line, sys.stdout)
+    if isinstance(live, LiveRun):
+        see_to_the_queue(app.queue, start_run, goes_on=crashed or app.terminal_lost, silent=app.terminal_lost)
+    else:
+        see_to_the_queue(app.queue, start_run, goes_on=False, silent=app.terminal_lost)
     # What stays frozen is not taken down at the end of Python, and torch's libraries complain of leaks.
     gc.unfreeze()
     failed = isinstance(live, LiveRun) and (state.finished is None or state.finished.reason == "failed")
+    failed = failed or bool(app.queue.having("failed"))
     return 1 if crashed or failed else 0
+
+
+def _hand_over(state: RunState, queue: RunQueue) -> list[str]:
+    """A run that has stopped here for it goes on in a process of its own, and the queue behind it; what to say."""
+    from core.run_folder import new_run_folder
+
+    stopped = state.finished is not None and state.finished.reason == "stopped"
+    folders = [Path(state.finished.folder)] if state.finished is not None and stopped else []
+    for run in queue.drop_waiting():
+        folders.append(new_run_folder(run.profile))
+        run.standing = "handed-over"
+    if not folders:
+        return []
+    process = start(folders[0]) if len(folders) == 1 else start_queue(folders)
+    return how_to_come_back(folders[0], folders[1:], process.pid)
+
+
+def see_to_the_queue(queue: RunQueue, start_run: StartRun, *, goes_on: bool, silent: bool) -> None:
+    """Work through what waits, without a screen, or say that it will not begin; and how all of them ended.
+
+    Args:
+        queue: no run of it is at work.
+        start_run: trains.
+        goes_on: whether the queue is to go on: the person has not left, the screen has.
+        silent: whether nobody is left to read.
+    """
+    if goes_on and queue.waiting:
+        from rich.console import Console
+
+        from reid_tui.headless_queue import run_queue_headless
+
+        with Path(os.devnull).open("w") as nowhere:
+            run_queue_headless(queue, start_run, Console(file=nowhere) if silent else None)
+        return
+    dropped = queue.drop_waiting()
+    if silent or len(queue.ended) + len(dropped) < 2:
+        return
+    from reid_tui.headless_queue import queue_lines
+
+    for line in queue_lines(queue):
+        say(line.plain, sys.stdout)
 
 
 def _start_detached(profile: Profile) -> MakeRun:
@@ -188,6 +258,8 @@ def _end(finished: RunFinished) -> str:
 def say(line: str, stream: TextIO) -> None:
     """A line to a terminal that may be gone, or have another encoding."""
     encoding = stream.encoding or "utf-8"
+    if locale_is_ascii(os.environ):
+        line = to_ascii(line)
     with contextlib.suppress(OSError, ValueError):
         stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
     flush(stream)

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reid_tui.training import run_profile
+from reid_tui.training import load_torch, run_profile
 
 if TYPE_CHECKING:
     from core.run_summary import RunSummary
@@ -25,7 +25,12 @@ _ASKED = {
 
 
 def add_runs_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    runs = commands.add_parser("runs", help="list the runs of this machine: how each stands, how good it became")
+    from reid_tui.cli import add_screen_options
+
+    runs = commands.add_parser(
+        "runs", help="the runs of this machine: sorted, filtered, opened, compared, deleted; into a pipe, a list"
+    )
+    add_screen_options(runs)
     _add_place(runs)
     runs.add_argument("--json", action="store_true", help="a line of JSON for each, with its whole profile")
     runs.set_defaults(run=_runs)
@@ -33,6 +38,7 @@ def add_runs_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     attach = commands.add_parser("attach", help="watch a run, live or finished; several screens may")
     attach.add_argument("run_name", nargs="?", metavar="RUN", help="name or folder; the latest live one by default")
     _add_place(attach)
+    add_screen_options(attach)
     attach.set_defaults(run=_attach)
 
     stop = commands.add_parser("stop", help="stop a live run after the batch in hand; it is saved")
@@ -86,12 +92,18 @@ def _attach(options: argparse.Namespace) -> int:
         raise ReidError("There is no screen to watch it on", f"{why}; its log is {folder / 'run.log'}")
     from reid_tui.launch_app import run_app
 
-    return run_app(start_run=run_profile, attach=folder)
+    return run_app(start_run=run_profile, attach=folder, low_bandwidth=options.low_bandwidth)
 
 
 def _runs(options: argparse.Namespace) -> int:
+    """On a terminal the screen of runs; plain lines into a pipe, or for `--json`."""
     from core.run_list import list_runs
+    from reid_tui.terminal import can_show_app
 
+    if not options.json and can_show_app()[0]:
+        from reid_tui.launch_app import run_app
+
+        return run_app(start_run=run_profile, list_runs=True, runs_dir=options.runs, warm=load_torch)
     runs = list_runs(options.runs)
     if options.json:
         for run in runs:

@@ -19,7 +19,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from textual.drivers.linux_driver import LinuxDriver
 
+from reid_tui.ascii import to_ascii
 from reid_tui.output import DescriptorCapture, is_gone
+from reid_tui.title import closing, knows, opening
 
 WATCH_SECONDS = 0.5
 
@@ -58,9 +60,11 @@ class TerminalFile:
     Args:
         descriptor: of the terminal.
         on_lost: called once, in whichever thread finds out, when the terminal turns out to be gone.
+        ascii: the terminal knows nothing else: every other character is replaced by as many as it has cells.
     """
 
-    def __init__(self, descriptor: int, on_lost: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, descriptor: int, on_lost: Callable[[], None] = lambda: None, *, ascii: bool = False) -> None:
+        self._ascii = ascii
         self._descriptor = descriptor
         self._on_lost = on_lost
         self._waiting: list[str] = []
@@ -73,7 +77,7 @@ class TerminalFile:
         return os.isatty(self._descriptor)
 
     def write(self, text: str) -> int:
-        self._waiting.append(text)
+        self._waiting.append(to_ascii(text) if self._ascii else text)
         return len(text)
 
     def flush(self) -> None:
@@ -95,12 +99,13 @@ class TerminalDriver(LinuxDriver):
 
     def __init__(self, app: Any, **options: Any) -> None:
         super().__init__(app, **options)
-        self._terminal = TerminalFile(os.dup(2), self._tell_lost)
+        self._terminal = TerminalFile(os.dup(2), self._tell_lost, ascii=getattr(app, "draws_ascii", False))
         self._file = self._terminal  # type: ignore[assignment]
         self._sink = app if isinstance(app, OutputSink) else None
         self._capture = DescriptorCapture(self._sink.take_output if self._sink else lambda lines: None)
         self._event_loop = asyncio.get_running_loop()
         self._closed = threading.Event()
+        self._knows = knows(os.environ)
 
     def _get_terminal_size(self) -> tuple[int, int]:
         # Asked of the descriptor that is drawn on: 1 is a pipe by now.
@@ -113,8 +118,19 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         self._capture.start()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        self.write(opening(self._knows))
         self._closed = threading.Event()
         threading.Thread(target=self._watch, args=(self._closed,), name="terminal-watch", daemon=True).start()
+
+    def write_sequence(self, sequence: str) -> None:
+        """A bell or a notification, whole and in its turn; nothing where no terminal is drawn on."""
+        if self._terminal.isatty():
+            self.write(sequence)
+            self.flush()
+
+    def stop_application_mode(self) -> None:
+        self.write(closing(self._knows))
+        super().stop_application_mode()
 
     def _watch(self, closed: threading.Event) -> None:
         """A terminal that does not control this process goes without a signal, and reading it never waits again."""

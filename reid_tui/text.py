@@ -72,3 +72,14 @@ def short_path(path: str | Path, width: int = 0) -> str:
         head = (width - 1) // 3
         text = f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
     return text
+
+
+def bytes_text(count: float) -> str:
+    """176127238 -> "176 MB", in at most six cells; an unknown one is a dash."""
+    if not math.isfinite(count) or count < 0:
+        return "–"
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if count >= 9.95 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.0f} TB" if count >= 9.95 else f"{count:.1f} TB"

@@ -28,6 +28,10 @@ from core.profile import Profile
 from core.run_state import RunState, fold
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--renew-snapshots", action="store_true", help="write tests/reid_tui/snapshots anew")
+
+
 def pytest_sessionfinish() -> None:
     """The app freezes what torch has loaded; frozen, extension modules would report it as leaked at exit."""
     gc.unfreeze()

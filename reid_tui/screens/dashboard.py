@@ -24,35 +24,46 @@ from core.printable import clean
 from core.run_state import RunState, fold
 from reid_tui.event_queue import Run
 from reid_tui.keys import bindings
-from reid_tui.screens.dialogs import QUIT, ChoiceDialog, detach_dialog, quit_dialog, stop_dialog
+from reid_tui.notify import Notifier
+from reid_tui.remembered import Remembered, remember
+from reid_tui.run_queue import RunQueue
+from reid_tui.screens.alerts import AlertsScreen
+from reid_tui.screens.chart_keys import FULL
+from reid_tui.screens.dialogs import QUIT, ChoiceDialog, detach_dialog, drop_queue_dialog, quit_dialog, stop_dialog
 from reid_tui.screens.help import HelpScreen
+from reid_tui.screens.run_charts import RunCharts
+from reid_tui.settings import settings_of
 from reid_tui.theme import other_theme
-from reid_tui.widgets.curve import Curve, Series
+from reid_tui.widgets.chart import Chart
 from reid_tui.widgets.epoch_table import EpochTable
 from reid_tui.widgets.header import HeaderBar
 from reid_tui.widgets.log_pane import LogPane
 from reid_tui.widgets.patience import PatiencePanel
 from reid_tui.widgets.progress import ProgressPanel
+from reid_tui.widgets.queue_line import QueueLine
 from reid_tui.widgets.status import StatusLine
+from reid_tui.widgets.system import SystemPanel
 
-REDRAW_SECONDS = 0.25
 SAID_SECONDS = 4.0  # how long an answer stays in the status line
 SETTLING_SECONDS = 1.0  # after the end, before a key leaves the screen of the run
+PATIENCE_ROWS = 7  # of the panel of early stopping, with everything in it
+LEAST_TABLE_ROWS = 8  # of the table of epochs, before another panel takes rows of it
 LOG_ROWS = 34  # from this height on there is room for the log beside everything else
 WHILE_LIVE = {"checkpoint", "pause", "stop"}
 HANDED_OVER = "handed over to a process of its own"
 
 
-class DashboardScreen(Screen[None]):
+class DashboardScreen(RunCharts, Screen[None]):
     """Draws a live run, at most four times a second, and tells it what the keys ask for.
 
     Args:
         title: name of the profile, shown until the run says its own.
         make_run: makes the run that is shown; gets what wakes the screen.
         output: lines that were written to the terminal before this screen was there.
+        queue: the runs that wait for the end of this one.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard")
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("dashboard"), *bindings("chart")]
     # Textual declares these two as instance attributes.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-middle"), (110, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (18, "-short"), (22, "-usual"), (LOG_ROWS, "-tall")]  # noqa: RUF012
@@ -64,13 +75,30 @@ class DashboardScreen(Screen[None]):
     class Finished(Message):
         """The run has ended; the thread may still be closing its files."""
 
+    class QueueWanted(Message):
+        """The queue is to be shown."""
+
+    class HoldWanted(Message):
+        """The queue is to be held, or to go on."""
+
     class ProfilesWanted(Message):
         """The person wants to pick another profile, and the run has ended."""
 
+    class RunsWanted(Message):
+        """The person wants to see all runs."""
+
+    class BackWanted(Message):
+        """The person wants to go back to where the run was opened from."""
+
     def __init__(
-        self, title: str, make_run: Callable[[Callable[[], None]], Run], output: list[LogLine] | None = None
+        self,
+        title: str,
+        make_run: Callable[[Callable[[], None]], Run],
+        output: list[LogLine] | None = None,
+        queue: RunQueue | None = None,
     ) -> None:
         super().__init__()
+        self.queue = queue or RunQueue()
         self.run_title = title
         self.state = RunState()
         self.live = make_run(self._wake)
@@ -80,25 +108,36 @@ class DashboardScreen(Screen[None]):
         self._wishes: dict[str, str] = {}
         self._dialog: ChoiceDialog | None = None
         self._ended_at = -math.inf
+        self.opened_from_list = False
         self.handed_over = False  # to a process of its own, as soon as it has stopped in this one
         self._log_wanted: bool | None = None  # None: as the height has it
+        self._system_wanted: bool | None = None  # None: where there is room
+
+    def restore(self, remembered: Remembered) -> None:
+        """Begin as the person has left it the last time."""
+        self._log_wanted = remembered.log
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(self.run_title, id="header")
         yield ProgressPanel(id="progress")
         with Container(id="body"):
             with Container(id="charts"):
-                yield Curve("Loss", id="loss")
-                yield Curve("Rank-1 and mAP, %", unit="%", id="ranks")
+                yield Chart("Loss", id="loss")
+                yield Chart("Rank-1 and mAP, %", unit="%", id="ranks")
             with Container(id="numbers"):
                 yield EpochTable(id="epochs")
-                yield PatiencePanel(id="patience")
+                with Container(id="side"):
+                    yield PatiencePanel(id="patience")
+                    yield SystemPanel(id="system")
         yield LogPane(id="log")
+        yield QueueLine(id="queue")
         yield StatusLine(id="status")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
+        self.begin_charts()
         self._place_log()
+        self.show_queue(time.monotonic())
         self._show()
         self.live.begin()
 
@@ -123,13 +162,14 @@ class DashboardScreen(Screen[None]):
     def _fold_soon(self) -> None:
         if not self._folding_soon:
             self._folding_soon = True
-            self.set_timer(REDRAW_SECONDS, self.fold_now)
+            self.set_timer(settings_of(self.app).redraw_seconds, self.fold_now)
 
     def fold_now(self) -> None:
         """Take what the run has said, and draw what has changed."""
         self._folding_soon = False
         ended_before, alerts = self.state.finished, len(self.state.alerts)
-        for event in self.live.take():
+        events = self.live.take()
+        for event in events:
             fold(self.state, event)
             if (
                 isinstance(event, CheckpointSaved)
@@ -150,6 +190,8 @@ class DashboardScreen(Screen[None]):
             self._wishes.pop("stop", None)
         if self.live.control.paused == self.state.paused:
             self._wishes.pop("pause", None)
+        if isinstance(notifier := getattr(self.app, "notifier", None), Notifier):
+            notifier.hear(self.state.started.name if self.state.started else self.run_title, events)
         for alert in self.state.alerts[alerts:][-3:]:
             # A warning is in the status line, its count beside it; a toast would cover the panels for it.
             if alert.level == "error":
@@ -165,6 +207,11 @@ class DashboardScreen(Screen[None]):
             self.post_message(self.Finished())
         self._show()
 
+    def show_queue(self, now: float) -> None:
+        """Say what waits and when it begins; `now` as of `time.monotonic`."""
+        for line in self.query(QueueLine):  # none while the screen is being made or taken down
+            line.show(self.queue, now)
+
     def _toast(self, alert: Alert) -> None:
         message = "\n".join(clean(line) for line in alert.message.splitlines()[:6])
         self.notify(message, title=clean(alert.title), severity="error", timeout=15, markup=False)
@@ -178,17 +225,11 @@ class DashboardScreen(Screen[None]):
         self.query_one(PatiencePanel).show(state)
         self.query_one(StatusLine).show(state, self._wish())
         self.query_one(LogPane).show(state)
-        losses = state.losses
-        self.query_one("#loss", Curve).show(
-            Series("total", "tot", losses.x, losses.loss),
-            Series("CE", "CE", losses.x, losses.ce),
-            Series("triplet", "tri", losses.x, losses.triplet),
-        )
-        epochs = [float(row.epoch) for row in state.epochs]
-        self.query_one("#ranks", Curve).show(
-            Series("Rank-1", "R-1", epochs, [row.rank1 for row in state.epochs]),
-            Series("mAP", "mAP", epochs, [row.mAP for row in state.epochs]),
-        )
+        self.show_charts(state)
+        self._place_system()
+        self.query_one(SystemPanel).show(state)
+        if isinstance(self.app.screen, AlertsScreen):
+            self.app.screen.refresh_alerts()
 
     def _wish(self) -> str:
         return next(
@@ -199,15 +240,32 @@ class DashboardScreen(Screen[None]):
 
     def on_resize(self) -> None:
         self._place_log()
+        self.call_after_refresh(self._place_system)
+
+    def _place_system(self) -> None:
+        """Beside early stopping where there is room for both; where it is wished for and there is not, in its place."""
+        patience, system = self.query_one(PatiencePanel), self.query_one(SystemPanel)
+        height = system.height_at(max(self.query_one("#side").size.width - 4, 20))
+        wide = self.has_class("-wide")
+        room = self.query_one("#numbers").size.height - (0 if wide else LEAST_TABLE_ROWS)
+        both = height + PATIENCE_ROWS <= room
+        shown = both and self.state.system is not None if self._system_wanted is None else self._system_wanted
+        for panel, wanted in ((system, shown), (patience, (both or not shown) and not self.has_class("-tiny"))):
+            if panel.display != wanted:
+                panel.display = wanted
+
+    def charts_placed(self) -> None:
+        self._place_log()
 
     def _place_log(self) -> None:
         """Where there is no room for both, the log takes the place of charts and table."""
+        full = self.has_class(FULL)
         tall = self.app.size.height >= LOG_ROWS
-        shown = tall if self._log_wanted is None else self._log_wanted
+        shown = not full and (tall if self._log_wanted is None else self._log_wanted)
         log, body = self.query_one(LogPane), self.query_one("#body")
         changed = log.display != shown
         log.display = shown
-        body.display = tall or not shown
+        body.display = full or tall or not shown
         if changed and shown:
             # Its width is known after the layout only.
             self.call_after_refresh(partial(log.show, self.state))
@@ -225,6 +283,12 @@ class DashboardScreen(Screen[None]):
             return self.live.attached or self.state.finished is not None
         if action == "detach":
             return self.run_is_live
+        if action == "back":
+            return self.opened_from_list
+        if action == "queue":
+            return bool(self.queue.runs)  # a run that was not launched here has none
+        if action == "hold":
+            return bool(self.queue.waiting)
         return True
 
     def _wished(self, name: str, text: str) -> None:
@@ -299,19 +363,41 @@ class DashboardScreen(Screen[None]):
             self._wished("stop", f"■ stopping {batch} …")
         self._wishes.pop("pause", None)
 
+    def action_queue(self) -> None:
+        self.post_message(self.QueueWanted())
+
+    def action_hold(self) -> None:
+        self.post_message(self.HoldWanted())
+
     def action_log(self) -> None:
+        if self.has_class(FULL):
+            self.action_chart_full()
         self._log_wanted = not self.query_one(LogPane).display
+        remember(self.app, log=self._log_wanted)
         self._place_log()
 
-    def action_log_scale(self) -> None:
-        chart = self.query_one("#loss", Curve)
-        chart.log_scale = not chart.log_scale
+    def action_system(self) -> None:
+        if not self.query_one("#body").display:  # behind the log
+            self._log_wanted, self._system_wanted = False, True
+            self._place_log()
+        else:
+            self._system_wanted = not self.query_one(SystemPanel).display
+        self._place_system()
+        self.query_one(SystemPanel).show(self.state)
+
+    def action_alerts(self) -> None:
+        self.app.push_screen(AlertsScreen(self.state))
+
+    def action_bell(self) -> None:
+        if isinstance(notifier := getattr(self.app, "notifier", None), Notifier):
+            self._say_for_a_while(notifier.toggle())
 
     def action_theme(self) -> None:
         self.app.theme = other_theme(self.app.theme)
+        remember(self.app, theme=self.app.theme)
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen("dashboard"))
+        self.app.push_screen(HelpScreen("dashboard", "chart"))
 
     def action_profiles(self) -> None:
         if 0 <= time.monotonic() - self._ended_at < SETTLING_SECONDS:
@@ -321,16 +407,22 @@ class DashboardScreen(Screen[None]):
         else:
             self.post_message(self.ProfilesWanted())
 
-    def action_detach(self) -> None:
+    def action_runs(self) -> None:
+        self.post_message(self.RunsWanted())
+
+    def action_back(self) -> None:
+        self.post_message(self.BackWanted())
+
+    async def action_detach(self) -> None:
         """Leave the screen, and let the run go on: one in this process goes over to a process of its own."""
         if self.live.attached:
-            self.app.exit()
+            await self.action_leave()
         elif not self.live.built:
             self._say_for_a_while("still loading: it can be left once it trains")
         elif self.live.control.stopping:
             self._say_for_a_while(f"■ the run {self._stopping}")
         else:
-            self._ask(detach_dialog(), self._detach_chosen)
+            self._ask(detach_dialog(len(self.queue.waiting)), self._detach_chosen)
 
     def _detach_chosen(self, choice: str | None) -> None:
         if choice == "detach" and self.run_is_live:
@@ -338,10 +430,17 @@ class DashboardScreen(Screen[None]):
             self.live.control.stop_after_batch(HANDED_OVER)
             self.app.exit()
 
-    def action_leave(self) -> None:
+    async def action_leave(self) -> None:
         if self.run_is_live and not self.live.attached:
-            self._ask(quit_dialog(self._stopping, built=self.live.built), self._quit_chosen)
+            waiting = len(self.queue.waiting)
+            self._ask(quit_dialog(self._stopping, built=self.live.built, waiting=waiting), self._quit_chosen)
+        elif self.queue.waiting:
+            self._ask(drop_queue_dialog(len(self.queue.waiting), live=self.run_is_live), self._drop_chosen)
         else:
+            await self.app.action_quit()  # which asks if another run is live in this process
+
+    def _drop_chosen(self, choice: str | None) -> None:
+        if choice == "quit":
             self.app.exit()
 
     def _quit_chosen(self, choice: str | None) -> None:

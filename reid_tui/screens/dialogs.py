@@ -15,6 +15,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from reid_tui.keys import bindings
+from reid_tui.text import plural
 
 QUIT = "quit-dialog"
 
@@ -108,11 +109,12 @@ def stop_dialog(otherwise: str, *, built: bool, after_epoch: bool) -> ChoiceDial
     )
 
 
-def detach_dialog() -> ChoiceDialog:
-    """Results: "detach", "" for staying."""
+def detach_dialog(waiting: int = 0) -> ChoiceDialog:
+    """Results: "detach", "" for staying. `waiting`: runs of the queue, which go with it."""
+    queue = f" The queue goes along: {plural(waiting, 'run')} waiting." if waiting else ""
     return ChoiceDialog(
         "Leave the run to itself",
-        "It is saved after the batch in hand, and goes on in a process of its own.",
+        f"It is saved after the batch in hand, and goes on in a process of its own.{queue}",
         (
             Choice("d", "Detach", "come back with `reid-tui attach`", "detach"),
             Choice("c", "Cancel", "the run goes on here", ""),
@@ -120,13 +122,30 @@ def detach_dialog() -> ChoiceDialog:
     )
 
 
-def quit_dialog(otherwise: str, *, built: bool) -> ChoiceDialog:
-    """Results: "quit", "" for staying. Arguments as of `stop_dialog`."""
+def drop_queue_dialog(waiting: int, *, live: bool = False) -> ChoiceDialog:
+    """Results: "quit", "" for staying. `live`: whether a run goes on in another process."""
+    question = f"{_dropped(waiting)}{' The run itself goes on without the screen.' if live else ''}"
+    return ChoiceDialog(
+        "The queue is not empty",
+        question,
+        (Choice("s", "Stay", "the queue goes on", ""), Choice("q", "Quit", "the queue is dropped", "quit")),
+        id=QUIT,
+    )
+
+
+def _dropped(waiting: int) -> str:
+    return f"{plural(waiting, 'waiting run')} of the queue would be dropped."
+
+
+def quit_dialog(otherwise: str, *, built: bool, waiting: int = 0) -> ChoiceDialog:
+    """Results: "quit", "" for staying. `waiting`: runs of the queue; the other arguments are as of `stop_dialog`."""
     if built:
         question, when = "The run ends with the app; its weights are saved as FINAL.", "after the batch in hand"
     else:
         question = "The run ends with the app. Model and data are still being loaded; nothing is trained yet."
         when = "as soon as they are loaded"
+    if waiting:
+        question = f"{question} {_dropped(waiting)}"
     return ChoiceDialog(
         "A run is live",
         question,

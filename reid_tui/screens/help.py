@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from textwrap import wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,7 +13,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from reid_tui.keys import Where, bindings, keys_of
+from core.run_fields import FIELDS
+from reid_tui.keys import Where, bindings, keys_of, shown_key
+from reid_tui.settings import settings_of
 
 _SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
     "dashboard": (
@@ -19,27 +23,53 @@ _SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("R-k", "Rank-k: percent of queries with a right match among the first k"),
         ("base", "epoch 0: validation before any training"),
         ("●●○", "patience: epochs without a better Rank-1, of those allowed"),
+        ("▸GPU", "the GPU of this run; dimmed: one that it does not see"),
+    ),
+    "chart": (
+        ("▸", "the chart that keys are for; 1, 2 and tab select another"),
+        ("~", "a smoothed value"),
+        ("wheel", "zooms at the pointer; dragging pans, a click puts the cursor"),
+    ),
+    "runs": (
+        ("❯ ✓", "the cursor; a marked run"),
+        ("R-1", "best Rank-1 and the mAP of that epoch, percent; epochs are those done, of all"),
+        ("/", "words must all occur; with > < >= <= = != values are compared: " + ", ".join(FIELDS)),
+        ("", "rates in percent, sizes as 2GB, ages as 3h or 2d, texts with * as in model=vit*; keys of profiles, too"),
+    ),
+    "compare": (
+        ("★", "the best of the runs that are compared"),
+        ("⌂", "pinned: the differences of the others are shown against it"),
+        ("-", "a curve that is hidden"),
     ),
     "picker": (
         ("✘", "the profile has problems and cannot be launched"),
         ("○", "the profile is sound, but its data are not there yet"),
         ("•", "a value that differs from its default"),
     ),
+    "editor": (
+        ("•", "a value that differs from the file"),
+        ("✘", "a value that cannot be; what is wrong stands below it"),
+    ),
+    "queue": (
+        ("▶ ○", "at work; waiting"),
+        ("✔ ■ ✘", "done; stopped; failed; the number is the best Rank-1"),
+    ),
 }
 
 
-def help_text(where: Where) -> Content:
-    """The lines of the help, one for each key of the table."""
-    keys = keys_of(where)
-    width = max(len(key.shown) for key in keys) + 2
+def help_text(*where: Where, keymap: Mapping[str, str] | None = None, room: int = 80) -> Content:
+    """The lines of the help, one or more for each key of the table, as the person has mapped them, in `room` cells."""
+    keys = [key for each in (*where, "app") for key in keys_of(each)]
+    shown = {key.id: shown_key(key.id, keymap or {}) for key in keys}
+    width = max(map(len, shown.values())) + 2
     names = max(len(key.description) for key in keys) + 2
-    lines = [
-        Content.assemble(
-            (f"{key.shown:>{width}}  ", "bold $accent"), (f"{key.description:<{names}}", "bold"), (key.tooltip, "")
-        )
-        for key in keys
-    ]
-    signs = _SIGNS.get(where, ())
+    lines = []
+    for key in keys:
+        first, *rest = wrap(key.tooltip, max(room - width - 2 - names, 16)) or [""]
+        head = [(f"{shown[key.id]:>{width}}  ", "bold $accent"), (f"{key.description:<{names}}", "bold"), (first, "")]
+        lines.append(Content.assemble(*head))
+        lines += [Content(" " * (width + 2 + names) + text) for text in rest]
+    signs = [sign for each in where for sign in _SIGNS.get(each, ())]
     wide = max((len(sign) for sign, _ in signs), default=0) + 2
     lines += [Content(""), *(Content.assemble((f"{sign:>{wide}}  ", "bold $success"), text) for sign, text in signs)]
     return Content("\n").join(lines)
@@ -63,7 +93,7 @@ class HelpScreen(ModalScreen[None]):
     }
     """
 
-    def __init__(self, where: Where) -> None:
+    def __init__(self, *where: Where) -> None:
         super().__init__()
         self._where = where
 
@@ -71,7 +101,14 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll() as box:
             box.border_title = Content("Keys")
             box.border_subtitle = Content("esc closes")
-            yield Static(help_text(self._where))
+            yield Static(self._text())
+
+    def on_resize(self) -> None:
+        self.query_one(Static).update(self._text())
+
+    def _text(self) -> Content:
+        room = min(84, int(0.96 * self.app.size.width)) - 6  # inside of border, padding and scrollbar
+        return help_text(*self._where, keymap=settings_of(self.app).keys, room=room)
 
     def action_dismiss_dialog(self) -> None:
         self.dismiss(None)

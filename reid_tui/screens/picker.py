@@ -20,6 +20,7 @@ from textual.worker import Worker, WorkerState
 
 from core.printable import clean
 from reid_tui.keys import binding_with, bindings
+from reid_tui.remembered import remember
 from reid_tui.screens.help import HelpScreen
 from reid_tui.text import short_path
 from reid_tui.theme import other_theme
@@ -49,6 +50,8 @@ class PickerScreen(Screen[None]):
 
     Args:
         read: finds and reads the profiles; called in a worker thread, and again on reload.
+        adding: whether a profile is picked for the queue, on top of another screen; escape goes back to that.
+        last: the profile that was launched last; the cursor begins on it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("picker")
@@ -63,22 +66,43 @@ class PickerScreen(Screen[None]):
         profile: Profile
         path: Path
 
+    class RunsWanted(Message):
+        """The person wants to see all runs."""
+
+    @dataclass
+    class Queued(Message):
+        """A profile without problems is to be put into the queue."""
+
+        profile: Profile
+        path: Path
+
+    class QueueWanted(Message):
+        """The queue is to be shown."""
+
+    @dataclass
+    class EditWanted(Message):
+        """The values of a profile file are to be changed."""
+
+        path: Path
+
     @dataclass
     class ProfilesRead(Message):
         """Posted from the worker."""
 
         readings: list[ProfileReading]
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: Read, last: Path | None = None, *, adding: bool = False) -> None:
         super().__init__()
         self._read = read
+        self._last = last
+        self.adding = adding
+        self._waiting = 0
         self._readings: list[ProfileReading] = []
         self._shown: list[ProfileReading] = []
         self._loaded = False
 
     def compose(self) -> ComposeResult:
-        title = Content.assemble(("reid-tui", "bold $primary"), ("  pick a profile to train", "$foreground 70%"))
-        yield Static(title, classes="bar")
+        yield Static(self._title(), classes="bar", id="picker-title")
         yield FilterInput(placeholder="type to filter", id="filter", classes="panel")
         with Container(id="pick"):
             yield OptionList(id="profiles", classes="panel")
@@ -93,6 +117,19 @@ class PickerScreen(Screen[None]):
         profiles.border_title = Content("Profiles")
         profiles.can_focus = False  # the text field keeps the focus; the arrows reach the list through the screen
         self.call_after_refresh(self.action_reload)
+
+    def _title(self) -> Content:
+        what = "pick a profile for the queue, esc goes back" if self.adding else "pick a profile to train"
+        queue = f" · {self._waiting} waiting, F7" if self._waiting else ""
+        return Content.assemble(
+            ("reid-tui", "bold $primary"), (f"  {what}", "$foreground 70%"), (queue, "bold $accent")
+        )
+
+    def show_queue(self, waiting: int) -> None:
+        """Say how many runs wait."""
+        self._waiting = waiting
+        for title in self.query("#picker-title").results(Static):  # none while the screen is being made
+            title.update(self._title())
 
     # Reading ----------------------------------------------------------------------------------------------------
 
@@ -109,8 +146,10 @@ class PickerScreen(Screen[None]):
 
     @on(ProfilesRead)
     def _take(self, message: ProfilesRead) -> None:
+        first = not self._loaded
         self._readings, self._loaded = message.readings, True
-        self._fill(self._highlighted_path())
+        here = next((each.path for each in self._readings if each.path.absolute() == self._last), None)
+        self._fill(here if first and here else self._highlighted_path())
 
     # The list ---------------------------------------------------------------------------------------------------
 
@@ -181,29 +220,51 @@ class PickerScreen(Screen[None]):
         box.scroll_relative(y=by * max(box.size.height - 1, 1), animate=False)
 
     def action_clear(self) -> None:
-        self.query_one("#filter", Input).value = ""
+        words = self.query_one("#filter", Input)
+        if self.adding and not words.value:
+            self.app.pop_screen()
+        words.value = ""
 
     @on(Input.Submitted, "#filter")
     @on(OptionList.OptionSelected, "#profiles")
     def action_launch(self) -> None:
+        if (reading := self._launchable("launched")) is not None and reading.launchable is not None:
+            kind = self.Queued if self.adding else self.Picked
+            self.post_message(kind(reading.launchable, reading.path))
+
+    def action_add(self) -> None:
+        if (reading := self._launchable("queued")) is not None and reading.launchable is not None:
+            self.post_message(self.Queued(reading.launchable, reading.path))
+
+    def _launchable(self, done: str) -> ProfileReading | None:
+        """What is highlighted, if it can be launched; else it is said why it cannot be "launched" or "queued"."""
         reading = self.highlighted
-        if reading is None:
-            return
-        if reading.launchable is None:
+        if reading is not None and reading.launchable is None:
             # The problems are on the screen; one line says that the key was heard.
             self.app.clear_notifications()
             why = "its data are not there yet" if data_missing(reading) else "it has problems"
             self.notify(
-                f"{clean(reading.path.stem)} cannot be launched: {why}", severity="error", markup=False, timeout=4
+                f"{clean(reading.path.stem)} cannot be {done}: {why}", severity="error", markup=False, timeout=4
             )
-            return
-        self.post_message(self.Picked(reading.launchable, reading.path))
+            return None
+        return reading
+
+    def action_edit(self) -> None:
+        if (reading := self.highlighted) is not None:
+            self.post_message(self.EditWanted(reading.path))
+
+    def action_queue(self) -> None:
+        self.post_message(self.QueueWanted())
+
+    def action_runs(self) -> None:
+        self.post_message(self.RunsWanted())
 
     def action_theme(self) -> None:
         self.app.theme = other_theme(self.app.theme)
+        remember(self.app, theme=self.app.theme)
 
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen("picker"))
 
-    def action_leave(self) -> None:
-        self.app.exit()
+    async def action_leave(self) -> None:
+        await self.app.action_quit()

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
+
+# What a chart is drawn over: epochs, batches, or seconds.
+XAxis = Literal["epoch", "step", "time"]
+_TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 
 def round_step(extent: float, count: int) -> float:
@@ -46,3 +51,52 @@ def tick_label(value: float, step: float) -> str:
         return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e+")
     decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 2
     return f"{value + 0.0:.{min(decimals, 4)}f}"
+
+
+def place_ticks(low: float, high: float, count: int, axis: XAxis) -> tuple[list[tuple[float, str]], str]:
+    """At most `count` + 1 labelled places between the limits, and what the axis is called.
+
+    Times are m:ss, or h:mm from an hour on; the name says which.
+    """
+    if not high > low:
+        high = low + 1.0
+    step = round_step(high - low, count)
+    if axis == "time":
+        step = _time_step(high - low, count, step)
+    elif axis == "step":
+        step = max(step, 1.0)
+    hours = axis == "time" and high >= 3600
+    places = [at * step for at in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+    if axis == "time":
+        name = "time h:mm" if hours and step >= 60 else "time h:mm:ss" if hours else "time m:ss"
+        return [(place, _time_label(place, step, hours)) for place in places], name
+    return [(place, place_label(place, step)) for place in places], axis
+
+
+def _time_step(extent: float, count: int, round_one: float) -> float:
+    if round_one < 1:
+        return round_one
+    fits = (float(step) for step in _TIME_STEPS if extent / step <= count)
+    return next(fits, round_step(extent / 86400, count) * 86400)
+
+
+def _time_label(seconds: float, step: float, hours: bool) -> str:
+    if step < 1:
+        whole = math.floor(seconds + 1e-9)
+        decimals = max(1, -math.floor(math.log10(step) + 1e-9))
+        return f"{whole // 60}:{seconds - whole // 60 * 60:0{3 + decimals}.{decimals}f}"
+    whole = round(seconds)
+    if hours:
+        label = f"{whole // 3600}:{whole // 60 % 60:02}"
+        return label if step >= 60 else f"{label}:{whole % 60:02}"
+    return f"{whole // 60}:{whole % 60:02}"
+
+
+def place_label(place: float, step: float) -> str:
+    """1200 -> "1200", 12000 -> "12k", 2500000 -> "2.5M"; decimals as the step needs them."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(place) >= 10 * size / (1 if letter == "k" else 10) and step >= size / 1000:
+            decimals = max(0, -math.floor(math.log10(step / size) + 1e-9))
+            return f"{place / size:.{min(decimals, 3)}f}{letter}"
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
+    return f"{place + 0.0:.{min(decimals, 6)}f}"

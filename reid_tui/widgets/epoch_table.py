@@ -11,12 +11,14 @@ from rich.style import Style
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
+from textual.selection import Selection
 from textual.strip import Strip
 
 from core.events import EpochMetrics
 from core.printable import clean
 from core.run_state import RunState
 from reid_tui.text import duration, number, percent
+from reid_tui.widgets.selecting import selectable, selected
 
 BEST = "★"
 
@@ -143,4 +145,7 @@ class EpochTable(ScrollView, can_focus=True):
         row = -1 if y == 0 else y - 1 + self.scroll_offset.y
         if row >= self._shown:
             return Strip.blank(width, self.rich_style)
-        return Strip(self._segments(row)).adjust_cell_length(width, self.rich_style)
+        return selectable(self, Strip(self._segments(row)).adjust_cell_length(width, self.rich_style), row + 1)
+
+    def get_selection(self, selection: Selection) -> tuple[str, str]:
+        return selected((self.cell_text(row) for row in range(-1, self._shown)), selection)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from rich.text import Text
 from textual.content import Content
 from textual.events import Resize
+from textual.selection import Selection
+from textual.strip import Strip
 from textual.widgets import RichLog
 
 from core.printable import clean
 from core.run_state import LOG_LINES_KEPT, RunState
 from reid_tui.text import clock
+from reid_tui.widgets.selecting import selectable, selected
 
 _MARKS = {"warning": ("! ", "yellow"), "error": ("✘ ", "red")}
 
@@ -49,6 +52,14 @@ class LogPane(RichLog):
             self.write(line, width=width)
         self._written = state.log_total
 
+    def render_line(self, y: int) -> Strip:
+        return selectable(self, super().render_line(y), y + self.scroll_offset.y)
+
+    def get_selection(self, selection: Selection) -> tuple[str, str]:
+        return selected((strip.text for strip in self.lines), selection)
+
     def on_resize(self, event: Resize) -> None:
         super().on_resize(event)
         self.show(self._state)
+        # Another height leaves the newest line out of sight, and Textual scrolls by the height before.
+        self.call_after_refresh(self.scroll_end, animate=False, immediate=True, x_axis=False)

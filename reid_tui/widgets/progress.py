@@ -10,6 +10,8 @@ from textual.content import Content
 
 from core.printable import clean
 from core.run_state import RunState
+from reid_tui.keys import shown_key
+from reid_tui.settings import settings_of
 from reid_tui.text import duration, percent, plural, short_path, speed
 from reid_tui.widgets.panel import Panel
 
@@ -133,7 +135,10 @@ class ProgressPanel(Panel):
         # The way out comes last in a reason, so it is cut only where the screen has no room for it.
         most = max(self.app.size.height // 3, LEAST_MESSAGE_LINES)
         if len(message) > most:
-            message = [*message[: most - 1], "… the rest is in the log (l)"]
+            message = [
+                *message[: most - 1],
+                f"… the rest is in the log ({shown_key('view.log', settings_of(self.app).keys)})",
+            ]
         lines = [Content.styled(line, "bold") for line in message]
         figures = []
         if best is not None:

@@ -6,6 +6,8 @@ from textual.content import Content
 
 from core.printable import clean
 from core.run_state import RunState
+from reid_tui.keys import shown_key
+from reid_tui.settings import settings_of
 from reid_tui.text import plural
 from reid_tui.widgets.panel import Panel
 
@@ -31,6 +33,9 @@ class StatusLine(Panel):
         text = self._text().truncate(max(width - count.cell_length, 8), ellipsis=True)
         return [Content.assemble(text, " " * max(width - text.cell_length - count.cell_length, 0), count)]
 
+    def _key(self, id: str) -> str:
+        return shown_key(id, settings_of(self.app).keys)
+
     def _text(self) -> Content:
         state = self._state
         if state.finished is not None:
@@ -39,11 +44,13 @@ class StatusLine(Panel):
                 return Content.styled(f"✘ {message}", "bold $error")
             if lacks := [clean(what).partition(":")[0] for what in state.finished.not_saved]:  # the log tells why
                 return Content.styled(f"! {message} · not saved: {', '.join(lacks)}", "bold $warning")
-            return Content.styled(f"{message} · q leaves, n starts another run", "bold")
+            return Content.styled(
+                f"{message} · {self._key('app.quit')} leaves, {self._key('app.profiles')} starts another run", "bold"
+            )
         if self._wish:
             return Content.styled(self._wish, "bold $warning")
         if state.paused:
-            return Content.styled("❚❚ paused · p goes on", "bold $warning")
+            return Content.styled(f"❚❚ paused · {self._key('run.pause')} goes on", "bold $warning")
         alert = state.alerts[-1] if state.alerts else None
         if alert is not None and alert.level != "info" and not state.now - alert.time > ALERT_SECONDS:
             mark, colour = ("✘", "$error") if alert.level == "error" else ("!", "$warning")

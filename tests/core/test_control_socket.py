@@ -69,7 +69,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, RunControl]]:
         ({"do": "checkpoint"}, lambda control: control.take_checkpoint()),
         ({"do": "pause"}, lambda control: control.paused),
     ],
-    ids=str,
+    ids=["stop now", "stop later", "checkpoint", "pause"],
 )
 def test_each_request_reaches_the_control_and_no_other(
     served: tuple[Path, RunControl], request_: dict[str, str], reached: Callable[[RunControl], bool]

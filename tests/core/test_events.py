@@ -41,9 +41,33 @@ ALL = [
     events.CheckpointSaved(5.0, "BEST", "/runs/a [b].pth", 1),
     events.Paused(6.0, True),
     events.Alert(7.0, "error", "title", 'words with "quotes"\nand lines'),
+    events.Alert(7.2, "warning", "title", "words", "loss-spike", 6.5),
+    events.Cleared(7.4, "loss-spike", "title"),
+    events.System(
+        7.6,
+        (
+            events.Gpu(0, "NVIDIA H100", 0, 0.5, 4e10, 8e10, 63.0, 310.5, 700.0),
+            events.Gpu(1, "one that tells \x1b nothing"),
+        ),
+        cpu=0.25,
+        cpus=1.5,
+        ram=1e9,
+        disk_free=math.nan,
+        data_wait=math.inf,
+    ),
     events.LogLine(8.0, "info", "\x1b[31mred é😀"),
     events.RunFinished(9.0, "stopped", "stopped by the user", 1, 8.0, ("/a", "/b")),
 ]
+
+
+@pytest.mark.parametrize("gpus", ["3", "[3]", '"ab"', "[{}]", "{}"])
+def test_gpus_that_are_none_are_refused_or_none(gpus):
+    try:
+        event = from_json('{"event": "System", "time": 1.0, "gpus": ' + gpus + "}")
+    except ValueError as error:
+        assert "not an event" in str(error)
+    else:
+        assert event == events.System(1.0)
 
 
 @pytest.mark.parametrize("event", ALL, ids=lambda event: type(event).__name__)

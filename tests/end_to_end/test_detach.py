@@ -86,7 +86,7 @@ def test_a_detached_run_is_watched_left_and_told_things(place: Path, detached: P
         assert json.loads(reid_tui(place, "runs", "--json").stdout)["standing"] == "paused"
         two.press("c")
         for terminal in (two, one):
-            terminal.until(lambda terminal=terminal: "LAST.pth (asked for" in terminal.text)
+            terminal.until(lambda terminal=terminal: "LAST saved (asked for" in terminal.text)
         assert reid_tui(place, "continue", detached.name).returncode == 0
         for terminal in (one, two):
             terminal.until(lambda terminal=terminal: "❚❚ paused" not in terminal.text)

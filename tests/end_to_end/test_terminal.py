@@ -196,3 +196,30 @@ def test_a_crash_of_the_screen_prints_its_traceback_and_lets_the_run_go_on(
     assert "TypeError" in after
     assert "The screen has failed; the training goes on" in after
     assert "Finished after 3 epochs" in after
+
+
+@pytest.mark.parametrize(
+    ("wanted", "tmux", "bells", "sequences"),
+    [
+        ("off", "", 0, []),
+        ("", "", 0, []),
+        ("bell", "", 1, []),
+        ("osc9,osc777", "", 0, [b"\x1b]9;reid-tui hands: Finished: all 1 epochs are done\x1b\\"
+                               b"\x1b]777;notify;reid-tui hands;Finished: all 1 epochs are done\x1b\\"]),
+        ("bell,osc9", "/tmp/t,1,0", 1, [
+            b"\x1bPtmux;\x1b\x1b]9;reid-tui hands: Finished: all 1 epochs are done\x1b\x1b\\\x1b\\\x07"
+        ]),
+    ],
+)  # fmt: skip
+def test_the_end_rings_as_it_was_asked_to(
+    on_terminal: Callable[..., Terminal], wanted: str, tmux: str, bells: int, sequences: list[bytes]
+) -> None:
+    terminal = on_terminal("epochs=1, pace=0.02", environ={"REID_TUI_NOTIFY": wanted, "TMUX": tmux})
+    terminal.until(lambda: "all 1 epochs are done" in terminal.text)
+    terminal.press("q")
+    assert terminal.wait() == 0
+    # Textual's shape of the pointer ends in the same byte.
+    assert terminal.received.replace(b"\x1b]22;default\x07", b"").count(b"\x07") == bells
+    assert [sequence in terminal.received for sequence in sequences] == [True] * len(sequences)
+    if not sequences:
+        assert b"\x1b]9;" not in terminal.received and b"]777;" not in terminal.received

@@ -54,7 +54,7 @@ def test_pause_checkpoint_and_stop(reid_tui: Callable[..., Terminal], tmp_path: 
     terminal.press("p")
     terminal.until(lambda: "paused" in terminal.text)
     terminal.press("c")
-    terminal.until(lambda: "saved" in terminal.text and "LAST.pth (asked for" in terminal.text)
+    terminal.until(lambda: "saved" in terminal.text and "LAST saved (asked for" in terminal.text)
     terminal.press("p")
     terminal.until(lambda: "goes on" in terminal.text)
     terminal.press("s")

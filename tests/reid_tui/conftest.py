@@ -46,6 +46,15 @@ batch_size = 0
 """
 
 
+@pytest.fixture(autouse=True)
+def a_terminal_of_all_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever terminal the tests are run in."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    for name in ("NO_COLOR", "COLORFGBG"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def profiles(tmp_path: Path) -> list[Path]:
     paths = []
@@ -70,7 +79,7 @@ def open_app(profiles: list[Path]) -> OpenApp:
             async with app.run_test(size=size) as pilot:
                 yield app, pilot
         finally:
-            if app.live_run is not None:
+            if app.live_run is not None and not app.live_run.attached:
                 app.live_run.control.stop_after_batch()
                 assert app.live_run.join(10)
 

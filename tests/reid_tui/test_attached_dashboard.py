@@ -20,6 +20,7 @@ from reid_tui.attached_run import AttachedRun
 from reid_tui.screens.dashboard import DashboardScreen
 from reid_tui.screens.dialogs import ChoiceDialog
 from reid_tui.screens.picker import PickerScreen
+from reid_tui.settings import Settings
 from reid_tui.widgets.progress import ProgressPanel
 from tests.reid_tui.conftest import screen_text, until
 from tests.run_folders import HOSTILE, ended, make_run, say, started, trained, wait_until
@@ -30,7 +31,7 @@ MARK = "said by the run itself"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attached_run, "FOLLOW_SECONDS", 0.02)
-    monkeypatch.setattr("reid_tui.screens.dashboard.REDRAW_SECONDS", 0.02)
+    monkeypatch.setattr(Settings, "redraw_seconds", 0.02)
 
 
 @pytest.fixture

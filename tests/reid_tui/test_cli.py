@@ -150,7 +150,7 @@ def test_a_stopped_run_is_resumed_by_name_by_path_or_as_the_latest(command, tmp_
             break
     process.send_signal(signal.SIGUSR1)
     for line in process.stdout:
-        if "LAST.pth" in line:
+        if "LAST saved" in line:
             break
     process.send_signal(signal.SIGTERM)
     assert ended(process)[0] == 0

@@ -30,8 +30,9 @@ from reid_tui.launch_app import summary
 from reid_tui.screens.dashboard import SETTLING_SECONDS, DashboardScreen
 from reid_tui.screens.dialogs import ChoiceDialog
 from reid_tui.screens.help import HelpScreen, help_text
+from reid_tui.screens.metric_picker import MetricPicker
 from reid_tui.screens.picker import PickerScreen
-from reid_tui.widgets.curve import Curve
+from reid_tui.widgets.chart import Chart
 from reid_tui.widgets.epoch_table import EpochTable, columns_for
 from reid_tui.widgets.log_pane import LogPane
 from reid_tui.widgets.patience import pips
@@ -100,6 +101,7 @@ async def test_the_newest_epoch_stays_in_sight_until_the_person_scrolls(open_app
         table.focus()
         await until(pilot, lambda: table.has_focus)
         await pilot.press("home")
+        await until(pilot, lambda: table.scroll_offset.y == 0)
         known = len(board(app).state.epochs)
         await until(pilot, lambda: len(board(app).state.epochs) > known + 5)
         assert table.scroll_offset.y == 0
@@ -315,7 +317,7 @@ async def test_the_dialog_says_what_its_choices_do(open_app: OpenApp, profile: P
 async def test_log_and_log_scale(open_app: OpenApp, profile: Profile) -> None:
     async with open_app(FakeRun(**LONG), selected=profile) as (app, pilot):
         await started(app, pilot)
-        log, chart = board(app).query_one(LogPane), board(app).query_one("#loss", Curve)
+        log, chart = board(app).query_one(LogPane), board(app).query_one("#loss", Chart)
         assert not log.display
         await pilot.press("l")
         await until(pilot, lambda: log.display and any("reading 502 images" in strip.text for strip in log.lines))
@@ -499,14 +501,18 @@ async def test_foreign_text_is_neither_markup_nor_control(open_app: OpenApp, pro
 
 
 def test_help_has_every_key_of_the_table_and_every_key_is_bound() -> None:
-    for where in ("picker", "dashboard"):
+    for where in ("picker", "dashboard", "chart", "metrics"):
         text = help_text(where).plain
         for key in keys_of(where):
             assert key.tooltip in text
     assert [key.id for key in KEYS] == list(dict.fromkeys(key.id for key in KEYS))
-    for screen, where in ((DashboardScreen, "dashboard"), (PickerScreen, "picker")):
-        assert bindings(where) == screen.BINDINGS
-        for key in keys_of(where):
+    for screen, *wheres in (
+        (DashboardScreen, "dashboard", "chart"),
+        (PickerScreen, "picker"),
+        (MetricPicker, "metrics"),
+    ):
+        assert [binding for where in wheres for binding in bindings(where)] == screen.BINDINGS
+        for key in [key for where in wheres for key in keys_of(where)]:
             assert hasattr(screen, f"action_{key.action.partition('(')[0]}")
 
 

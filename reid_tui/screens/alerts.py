@@ -1,0 +1,123 @@
+"""Every alert of the run: since when, what, and what to do."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from core.events import Alert
+from core.printable import clean
+from core.run_state import RunState
+from reid_tui.keys import bindings
+from reid_tui.screens.help import HelpScreen
+from reid_tui.text import clock, plural
+
+MOST_SHOWN = 500  # alerts; a folder full of damaged images may give one for each
+_MARKS = {"error": ("✘", "$error"), "warning": ("!", "$warning"), "info": ("i", "$primary")}
+
+
+def in_order(state: RunState) -> list[Alert]:
+    """Those that still hold first, and of each kind the newest first."""
+    newest = sorted(enumerate(state.alerts), key=lambda numbered: (state.is_active(numbered[1]), numbered[0]))
+    return [alert for _, alert in reversed(newest)]
+
+
+def alert_lines(state: RunState) -> list[Content]:
+    """The list as the screen has it, three parts an alert."""
+    alerts = in_order(state)
+    if not alerts:
+        return [Content("No alerts so far.")]
+    lines: list[Content] = []
+    for alert in alerts[:MOST_SHOWN]:
+        mark, colour = _MARKS[alert.level]
+        title = Content.assemble(
+            (f"{mark} {clean(alert.title)}", f"bold {colour}"), (f"   {_when(state, alert)}", "dim")
+        )
+        lines += [title, *(Content(f"  {clean(line)}") for line in alert.message.splitlines()), Content("")]
+    if len(alerts) > MOST_SHOWN:
+        lines.append(Content(f"and {plural(len(alerts) - MOST_SHOWN, 'older alert')}: run.log has them"))
+    return lines
+
+
+def _when(state: RunState, alert: Alert) -> str:
+    if not alert.kind:
+        return clock(alert.time)
+    since = clock(alert.time if math.isnan(alert.since) else alert.since)
+    if state.is_active(alert):
+        return f"since {since}"
+    over = state.over.get(alert.kind, -math.inf)
+    # A later outage of the same kind has ended later: then only that this one is over is known.
+    later = any(other.kind == alert.kind and alert.time < other.time <= over for other in state.alerts)
+    if over >= alert.time and not later:
+        return f"from {since} to {clock(over)}"
+    return f"from {since}, over" if later else f"from {since} to the end"
+
+
+class AlertsScreen(ModalScreen[None]):
+    """Scrolls; closes with escape, `a` or `q`. New alerts come in at the top.
+
+    Args:
+        state: of the run; `refresh_alerts` shows what has been added to it.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("alerts")
+    AUTO_FOCUS = ""
+    DEFAULT_CSS = """
+    AlertsScreen {
+        align: center middle;
+        background: $background 60%;
+        & > VerticalScroll {
+            width: 100; max-width: 96%; height: auto; max-height: 96%;
+            border: round $primary; background: $surface; padding: 1 1 0 1;
+            scrollbar-size-vertical: 1;
+        }
+    }
+    """
+
+    def __init__(self, state: RunState) -> None:
+        super().__init__()
+        self._state = state
+        self._shown: tuple[object, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(can_focus=False) as box:
+            box.border_title = Content("Alerts")
+            box.border_subtitle = Content("↑ ↓ scroll · esc closes")
+            yield Static(id="alerts")
+
+    def on_mount(self) -> None:
+        self.refresh_alerts()
+
+    def refresh_alerts(self) -> None:
+        state = self._state
+        wanted = (len(state.alerts), len(state.over), max(state.over.values(), default=0.0), state.finished is None)
+        if wanted != self._shown:
+            self._shown = wanted
+            self.query_one("#alerts", Static).update(Content("\n").join(alert_lines(state)))
+
+    def action_scroll(self, by: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
+
+    def action_page(self, by: int) -> None:
+        box = self.query_one(VerticalScroll)
+        box.scroll_relative(y=by * max(box.size.height - 1, 1), animate=False)
+
+    def action_to_end(self, end: int) -> None:
+        box = self.query_one(VerticalScroll)
+        if end:
+            box.scroll_end(animate=False)
+        else:
+            box.scroll_home(animate=False)
+
+    def action_help(self) -> None:
+        self.app.push_screen(HelpScreen("alerts"))
+
+    def action_dismiss_alerts(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,321 @@
+"""All runs of this machine: sorted, filtered, opened, compared, deleted. Files are read and deleted in workers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer, Input, Static
+from textual.worker import Worker, WorkerState
+
+from core.printable import clean
+from core.run_fields import COLUMNS, FIELDS, RunRow, sort_runs
+from core.run_filter import RunFilter, parse, profile_keys
+from reid_tui.keys import binding_with, bindings
+from reid_tui.screens.delete_dialog import Deletion, delete_dialog, delete_runs
+from reid_tui.screens.help import HelpScreen
+from reid_tui.text import bytes_text, plural
+from reid_tui.theme import other_theme
+from reid_tui.widgets.run_detail import RunDetail
+from reid_tui.widgets.run_table import RunTable
+
+LOOK_SECONDS = 2.0
+SAID_SECONDS = 6.0  # how long an answer stays in the status line
+MOST_COMPARED = 8
+Look = Callable[[], list[RunRow]]
+
+
+class RunFilterInput(Input):
+    """Enter and the arrows lead back to the table; the filter stays."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*binding_with("runs.open", "submit"), *binding_with("runs.down", "submit")]
+
+
+class RunsScreen(Screen[None]):
+    """The table of runs. It looks again every two seconds while it is on the screen.
+
+    Args:
+        look: finds and reads the runs; called in a worker thread.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
+    # Textual declares these two as instance attributes.
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-middle"), (110, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (14, "-short"), (22, "-usual")]  # noqa: RUF012
+    AUTO_FOCUS = "#runs"
+
+    @dataclass
+    class OpenWanted(Message):
+        """The person wants to see a run."""
+
+        folder: Path
+
+    @dataclass
+    class CompareWanted(Message):
+        """The person wants to see runs beside each other."""
+
+        folders: list[Path]
+
+    class NewRunWanted(Message):
+        """The person wants to pick a profile."""
+
+    class BackWanted(Message):
+        """The person wants to leave the list."""
+
+    @dataclass
+    class RunsRead(Message):
+        """Posted from the worker."""
+
+        rows: list[RunRow]
+
+    @dataclass
+    class Deleted(Message):
+        """Posted from the worker that deletes."""
+
+        done: Deletion
+
+    def __init__(self, look: Look) -> None:
+        super().__init__()
+        self._look = look
+        self._looking = self._loaded = False
+        self._every: list[RunRow] = []
+        self._keys: list[str] = []
+        self._filter = RunFilter()
+        self._sort, self._falling = "age", False
+        self._said = ""
+
+    def compose(self) -> ComposeResult:
+        title = Content.assemble(("reid-tui", "bold $primary"), ("  runs of this machine", "$foreground 70%"))
+        yield Static(title, classes="bar", id="runs-title")
+        yield RunFilterInput(placeholder="words, r1>70, state=finished, lr<1e-4", id="run-filter", classes="panel")
+        yield RunTable(id="runs")
+        yield Static(Content.styled("reading …", "$foreground 60%"), id="no-runs")
+        yield RunDetail(id="run-detail", classes="bar")
+        yield Static(id="runs-status", classes="bar")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        filter = self.query_one("#run-filter", Input)
+        filter.border_title = Content("Filter")
+        filter.display = False
+        self.table.display = False
+        self.set_interval(LOOK_SECONDS, self.look)
+
+    @property
+    def table(self) -> RunTable:
+        return self.query_one(RunTable)
+
+    # Reading ----------------------------------------------------------------------------------------------------
+
+    def on_screen_resume(self) -> None:
+        self.look()
+
+    def look(self) -> None:
+        """Read what has changed, unless that is being done, or nobody sees it."""
+        if self.is_current and not self._looking:
+            self._looking = True
+            self.run_worker(self._read, thread=True, group="look", name="look", exit_on_error=False)
+
+    def _read(self) -> None:
+        self.post_message(self.RunsRead(self._look()))
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.worker.name == "look" and event.state in (WorkerState.SUCCESS, WorkerState.ERROR):
+            self._looking = False
+        if event.state is WorkerState.ERROR:
+            self._say(f"✘ {clean(str(event.worker.error))}")
+
+    @on(RunsRead)
+    def _take(self, message: RunsRead) -> None:
+        self._every, self._loaded = message.rows, True
+        self._keys = profile_keys(message.rows)
+        there = {row.folder for row in message.rows}
+        if gone := set(self.table.marked) - there:
+            self.table.unmark(gone)
+        self._parse()
+
+    def _parse(self) -> None:
+        self._filter = parse(self.query_one("#run-filter", Input).value, self._keys)
+        self._fill()
+
+    def _fill(self) -> None:
+        now = time.time()
+        rows = sort_runs((row for row in self._every if self._filter(row, now)), self._sort, self._falling, now)
+        self.table.show(rows, now, self._sort, self._falling)
+        self.table.display = bool(rows)
+        nothing = self.query_one("#no-runs", Static)
+        nothing.display = not rows
+        if not rows and self._loaded:
+            nothing.update(
+                Content("No run passes the filter; esc clears it.")
+                if self._every
+                else Content("There is no run yet.\n\nn picks a profile and begins one; so does `reid-tui launch`.")
+            )
+        self._show_status()
+
+    # What is said -----------------------------------------------------------------------------------------------
+
+    @on(RunTable.Moved)
+    def _show_status(self) -> None:
+        table = self.table
+        self.query_one(RunDetail).show(table.current if table.display else None)
+        status = self.query_one("#runs-status", Static)
+        if self._filter.problems:
+            status.update(Content.styled(f"! {clean(' · '.join(self._filter.problems))}", "bold $warning"))
+        elif self._said:
+            status.update(Content.styled(self._said, "bold $warning"))
+        elif self._loaded:
+            status.update(Content.styled(self._counts(), "$foreground 65%"))
+
+    def _counts(self) -> str:
+        shown, every = len(self.table.rows), len(self._every)
+        parts = [plural(every, "run") if shown == every else f"{shown} of {plural(every, 'run')}"]
+        if marked := self._marked():
+            parts.insert(0, f"{len(marked)} marked, {bytes_text(sum(row.size for row in marked))}")
+        parts.append(bytes_text(sum(row.size for row in self.table.rows)))
+        parts.append(f"by {FIELDS[self._sort].says} {'▼' if self._falling else '▲'}")
+        return " · ".join(parts)
+
+    def _say(self, text: str) -> None:
+        def forget() -> None:
+            if self._said == text:
+                self._said = ""
+                self._show_status()
+
+        self._said = text
+        self._show_status()
+        self.set_timer(SAID_SECONDS, forget)
+
+    # Cursor, order, filter --------------------------------------------------------------------------------------
+
+    def action_move(self, by: int) -> None:
+        self.table.move_by(by)
+
+    def action_page(self, by: int) -> None:
+        self.table.move_by(by, pages=True)
+
+    def action_end(self, last: bool) -> None:
+        self.table.move(len(self.table.rows) if last else 0)
+
+    def action_sort(self) -> None:
+        self._sort_by(COLUMNS[(COLUMNS.index(self._sort) + 1) % len(COLUMNS)])
+
+    def action_turn(self) -> None:
+        self._sort_by(self._sort)
+
+    @on(RunTable.SortWanted)
+    def _title_clicked(self, message: RunTable.SortWanted) -> None:
+        self._sort_by(message.key)
+
+    def _sort_by(self, key: str) -> None:
+        """By another column, in the order that one wants first; by the same: the other way round."""
+        self._falling = not self._falling if key == self._sort else FIELDS[key].falling
+        self._sort, self._said = key, ""
+        self._fill()
+
+    def action_filter(self) -> None:
+        filter = self.query_one("#run-filter", Input)
+        filter.display = True
+        filter.focus()
+
+    @on(Input.Changed, "#run-filter")
+    def _filter_changed(self) -> None:
+        self._said = ""
+        self._parse()
+
+    @on(Input.Submitted, "#run-filter")
+    def _filter_left(self) -> None:
+        filter = self.query_one("#run-filter", Input)
+        filter.display = bool(filter.value.strip())
+        self.table.focus()
+
+    def action_back(self) -> None:
+        """Out of the filter, then out of the list."""
+        filter = self.query_one("#run-filter", Input)
+        if filter.display:
+            filter.value = ""
+            filter.display = False
+            self.table.focus()
+        else:
+            self.post_message(self.BackWanted())
+
+    def action_leave(self) -> None:
+        self.post_message(self.BackWanted())
+
+    # Runs -------------------------------------------------------------------------------------------------------
+
+    def _marked(self) -> list[RunRow]:
+        """Marked runs in the order in which they were marked, be they filtered out or not."""
+        rows = {row.folder: row for row in self._every}
+        return [rows[folder] for folder in self.table.marked if folder in rows]
+
+    def action_mark(self) -> None:
+        if (row := self.table.current) is not None:
+            self.table.mark(row)
+            self.table.move_by(1)
+
+    def action_unmark(self) -> None:
+        self.table.unmark()
+
+    @on(RunTable.Opened)
+    def action_open(self) -> None:
+        if (row := self.table.current) is not None and self.table.display:
+            self.post_message(self.OpenWanted(row.folder))
+
+    def action_compare(self) -> None:
+        marked = self._marked()
+        if not marked:
+            self._say("mark the runs to compare with space first")
+        elif len(marked) > MOST_COMPARED:
+            self._say(f"{len(marked)} runs are marked; {MOST_COMPARED} at most are compared")
+        else:
+            self.post_message(self.CompareWanted([row.folder for row in marked]))
+
+    def action_delete(self) -> None:
+        row = self.table.current if self.table.display else None
+        wanted = self._marked() or ([row] if row else [])
+        live, ended = [row for row in wanted if row.summary.live], [row for row in wanted if not row.summary.live]
+        if wanted and not ended:
+            what = "the run is" if len(live) == 1 else f"{len(live)} runs are"
+            self._say(f"{what} live and cannot be deleted; stop {'it' if len(live) == 1 else 'them'} first")
+        elif ended:
+
+            def answered(choice: str | None) -> None:
+                if choice == "delete":
+                    self._delete([row.folder for row in ended])
+
+            self.app.push_screen(delete_dialog(ended, live, self.app.size.width), answered)
+
+    def _delete(self, folders: Sequence[Path]) -> None:
+        self._say(f"deleting {plural(len(folders), 'run')} …")
+        self.run_worker(lambda: self._delete_all(folders), thread=True, group="delete", exit_on_error=False)
+
+    def _delete_all(self, folders: Sequence[Path]) -> None:
+        self.post_message(self.Deleted(delete_runs(folders)))
+
+    @on(Deleted)
+    def _say_deleted(self, message: Deleted) -> None:
+        done = message.done
+        for problem in done.problems[:3]:
+            self.notify(clean(problem), title="Not deleted", severity="error", timeout=15, markup=False)
+        more = f"; {len(done.problems)} could not be" if done.problems else ""
+        self._say(f"{'✘' if done.problems else '✔'} {plural(done.count, 'run')} deleted{more}")
+        self.look()
+
+    def action_new(self) -> None:
+        self.post_message(self.NewRunWanted())
+
+    def action_theme(self) -> None:
+        self.app.theme = other_theme(self.app.theme)
+
+    def action_help(self) -> None:
+        self.app.push_screen(HelpScreen("runs"))
