@@ -1,15 +1,15 @@
 """Retrieval metrics of re-identification: CMC (Rank-k), mAP and mINP, exact, in blocks, without sorting a row.
 
-The position of a true match is one more than the number of items ranked before it, so it is found by counting. Only
-the few matches of a query are sorted; every other gallery item is dropped into the interval between two matches that
-its score falls into, and the running sum of those counts gives all positions at once. Memory is one block of the
-similarity matrix, whatever the number of queries.
+The position of a true match is one more than the number of items ranked before it, so it is found by counting: the
+wrong items that score at least as high, and the better matches. Only the few matches of a query are sorted. Memory is
+one block of the similarity matrix, whatever the number of queries.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -136,15 +136,25 @@ def _positions(
     # What is left in the block afterwards are wrong items alone: matches and junk can't rank before anything.
     similarity[:, -1] = -torch.inf
     similarity.scatter_(1, index, -torch.inf)
-    ascending, order = scores.sort(dim=1)
-    # Wrong items in interval i score at least as high as exactly the i lowest matches, so they rank before those.
-    interval = torch.searchsorted(ascending, similarity, right=True)
-    counts = torch.zeros(len(similarity), width + 1, dtype=torch.int64, device=similarity.device)
-    counts.scatter_add_(1, interval, torch.ones((), dtype=torch.int64, device=similarity.device).expand_as(interval))
-    wrong_before = counts.flip(1).cumsum(1)[:, :width]  # best match first
-    matched = matched.gather(1, order).flip(1)
+    best_first, order = scores.sort(dim=1, descending=True)
+    matched = matched.gather(1, order)
     nth = torch.arange(1, width + 1, device=similarity.device)
-    return wrong_before + nth, matched
+    return _at_least(similarity, best_first, matched) + nth, matched
+
+
+def _at_least(similarity: Tensor, scores: Tensor, wanted: Tensor) -> Tensor:
+    """How many items of a row score at least as high as each of the row's (B, M) scores; (B, M) int64.
+
+    A match is a comparison with the whole row. That is fewer than a search among the matches for each item takes: the
+    comparisons run over memory in order, and on the CPU a row stays in the processor's cache.
+    """
+    if similarity.device.type != "cpu":
+        return torch.stack([(similarity >= scores[:, m : m + 1]).sum(1) for m in range(scores.shape[1])], dim=1)
+    counts = np.zeros(scores.shape, np.int64)
+    rows, bounds = similarity.numpy(), scores.numpy()
+    for b, m in np.argwhere(wanted.numpy()).tolist():
+        counts[b, m] = np.count_nonzero(rows[b] >= bounds[b, m])
+    return torch.from_numpy(counts)
 
 
 def _check(

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.checkpoint import Checkpoint, restore_model
-from core.data.store import ImageStore, MemoryBudget
+from core.data.shelf import Shelves
+from core.data.store import ImageStore
 from core.data.unreadable import Unreadable
 from core.dataset import as_begun_with, read_dataset
 from core.devices import choose_device, choose_precision, describe
@@ -74,10 +75,10 @@ class Parts:
         normalized = profile.data.normalize == "clip"
         self.mean = self.model.mean if normalized else None
         self.std = self.model.std if normalized else None
-        budget = MemoryBudget()
+        shelves = Shelves(int(profile.data.cache_gb * 1e9), exact=profile.data.decode == "exact", tell=tell)
         size = profile.data.image_size
-        self.train_images = ImageStore(self.data.train.paths, size, pool, budget, unreadable)
-        self.validation_images = ValidationImages(self.data.splits, size, pool, budget, unreadable)
+        self.train_images = ImageStore(self.data.train.paths, size, pool, shelves, unreadable)
+        self.validation_images = ValidationImages(self.data.splits, size, pool, shelves, unreadable)
 
     def batches_of(self, epoch: int) -> Batches:
         """Indices into the training images of each batch of an epoch."""
@@ -86,6 +87,11 @@ class Parts:
             ids = self.data.train_ids.tolist()
             return pk_batches(ids, train.batch_size, train.images_per_identity, seed, epoch)
         return shuffle_batches(len(self.data.train_ids), train.batch_size, seed, epoch)
+
+    def close(self) -> None:
+        """Let go of the images."""
+        self.train_images.close()
+        self.validation_images.store.close()
 
     def train_on(self, indices: NDArray[np.int64], pixels: Tensor) -> None:
         """One step: (B,) indices, and their images as (B, H, W, 3) uint8 on the CPU."""

@@ -109,6 +109,18 @@ class Data(Table):
     normalize: Literal["none", "clip"] = Field(
         "clip", description="`clip`: the model's own mean and std; `none`: pixels in 0..1"
     )
+    decode: Literal["fast", "exact"] = Field(
+        "fast",
+        description="`fast`: JPEGs are decoded at a reduced scale, at least twice the image size; "
+        "`exact`: in full (mean difference below 1/255)",
+    )
+    cache_gb: float = Field(
+        50.0,
+        description="GB that resized images may take in the cache on the disk, all data sets together "
+        "(`reid-tui cache`); 0: they are kept in memory only",
+        ge=0,
+        le=100_000,
+    )
     camera_pattern: Annotated[Text, AfterValidator(_regex_with_one_group)] = Field(
         "",
         description="regular expression with one group that finds the camera in an image's file name "

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,10 +116,11 @@ class Trainer:
             ReidError: a folder, an image, a model or a device cannot be used. If training had begun, FINAL is saved.
         """
         started = time.monotonic()
-        with ThreadPoolExecutor(decoding_threads(), "decode") as pool:
+        with ExitStack() as kept, ThreadPoolExecutor(decoding_threads(), "decode") as pool:
             reason: EndReason
             try:
                 self.build(pool)
+                kept.callback(self.parts.close)
             except _StoppedWhileLoadingError:
                 reason, message = "stopped", f"{self.control.reason} while loading: there is nothing to save"
             else:

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from core.data.store import ImageStore, MemoryBudget
+from core.data.shelf import Shelves
+from core.data.store import ImageStore
 from core.data.unreadable import Unreadable
 from core.dataset import Split
 from core.errors import DataError
@@ -44,7 +45,7 @@ class ValidationImages:
         splits: query and gallery of each.
         size: height, width in pixels.
         pool: the threads that decode.
-        budget: memory that decoded images may take.
+        shelves: give the place to keep them.
         unreadable: told of each image that cannot be read; unless it raises, the image is left out.
     """
 
@@ -53,7 +54,7 @@ class ValidationImages:
         splits: Sequence[Split],
         size: tuple[int, int],
         pool: ThreadPoolExecutor,
-        budget: MemoryBudget,
+        shelves: Shelves,
         unreadable: Unreadable,
     ) -> None:
         self.splits = splits
@@ -80,7 +81,7 @@ class ValidationImages:
             )
             for split in splits
         ]
-        self.store = ImageStore(paths, size, pool, budget, unreadable)
+        self.store = ImageStore(paths, size, pool, shelves, unreadable)
 
     def __len__(self) -> int:
         return len(self.store)

@@ -59,6 +59,7 @@ def _complain(lines: Sequence[str], between: str) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
+    from reid_tui.cache_command import add_cache_command
     from reid_tui.data_command import add_data_command
     from reid_tui.runs_command import add_runs_commands
 
@@ -107,6 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_runs_commands(commands)
     add_data_command(commands)
+    add_cache_command(commands)
     return parser
 
 

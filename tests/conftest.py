@@ -19,6 +19,8 @@ from PIL import Image
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The list of the runs of this machine is kept there.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="reid-state-")
+# Resized images are kept there, and the synthetic hands.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="reid-cache-")
 
 from core.control import RunControl
 from core.events import Event, RunFinished

@@ -11,7 +11,7 @@ import torch
 
 from core import parts as parts_module
 from core import trainer as trainer_module
-from core.data import store as store_module
+from core.data import shelf as shelf_module
 from core.data import unreadable as unreadable_module
 from core.events import Alert, EpochFinished, Progress
 from core.faults import explain, smaller_batch
@@ -27,7 +27,7 @@ def every_batch_is_shown(monkeypatch):
 @pytest.fixture
 def nothing_is_kept(monkeypatch):
     """Images are decoded anew in each epoch, as where they are more than the memory takes."""
-    monkeypatch.setattr(parts_module, "MemoryBudget", lambda: store_module.MemoryBudget(0))
+    monkeypatch.setattr(parts_module, "Shelves", lambda *_, **__: shelf_module.Shelves(memory=0))
 
 
 @pytest.fixture

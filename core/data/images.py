@@ -50,7 +50,7 @@ _SWAPS_AXES = {5, 6, 7, 8}
 _DRAFT_MARGIN = 2
 
 
-def read_image(path: Path, size: tuple[int, int]) -> Pixels:
+def read_image(path: Path, size: tuple[int, int], *, exact: bool = False) -> Pixels:
     """Read an image, turn it upright and squash it to `size`; nothing is cropped.
 
     Bilinear with antialiasing. Of an animation the first frame is taken. Transparent pixels are laid over black, the
@@ -60,6 +60,7 @@ def read_image(path: Path, size: tuple[int, int]) -> Pixels:
     Args:
         path: any file that Pillow reads, in any mode.
         size: (height, width) in pixels.
+        exact: decode JPEGs in full before resizing; else at reduced scale, which cannot be seen and is much faster.
 
     Returns:
         uint8 array of shape (height, width, 3), RGB.
@@ -74,7 +75,7 @@ def read_image(path: Path, size: tuple[int, int]) -> Pixels:
         if not stat.S_ISREG(mode):  # opening a named pipe would wait for ever
             raise unreadable(path, "is a folder or a device, not a file", "move it away")
         with path.open("rb") as file:
-            return _decode(path, file, size)
+            return _decode(path, file, size, exact)
     except FileNotFoundError as error:
         raise unreadable(path, "is not there (any more)", "put it back, or start again without it") from error
     except PermissionError as error:
@@ -95,7 +96,7 @@ def unreadable(path: Path, problem: str, way_out: str) -> DataError:
     return DataError("Image cannot be read", f"{shown(path)} {problem}; {way_out}")
 
 
-def _decode(path: Path, file: BinaryIO, size: tuple[int, int]) -> Pixels:
+def _decode(path: Path, file: BinaryIO, size: tuple[int, int], exact: bool) -> Pixels:
     if not file.read(1):
         raise unreadable(path, "is empty (0 bytes)", "replace it or delete it")
     file.seek(0)
@@ -105,7 +106,8 @@ def _decode(path: Path, file: BinaryIO, size: tuple[int, int]) -> Pixels:
             if _ends_in_zeros(file):
                 raise unreadable(path, "ends in zeros, as an interrupted copy does", "copy it again")
             stored = (height, width) if _orientation(image) in _SWAPS_AXES else (width, height)
-            image.draft(None, (_DRAFT_MARGIN * stored[0], _DRAFT_MARGIN * stored[1]))
+            if not exact:
+                image.draft(None, (_DRAFT_MARGIN * stored[0], _DRAFT_MARGIN * stored[1]))
         image.load()
         # Asked again after loading: Pillow turns a TIFF upright by itself, and a PNG may tell at its end.
         orientation = _orientation(image)

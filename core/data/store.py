@@ -1,4 +1,4 @@
-"""Resized images, decoded once on a thread pool and kept as uint8; batches are slices of them.
+"""Resized images, decoded once on a thread pool and kept as uint8 on a shelf; batches are slices of it.
 
 Pillow lets go of the GIL while it decodes, so threads are enough: there is no worker process to fork.
 """
@@ -9,6 +9,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,30 +17,16 @@ import torch
 from numpy.typing import NDArray
 
 from core.data.images import read_image
+from core.data.shelf import Pixels, Shelves
 from core.data.unreadable import Unreadable, stop
 from core.errors import DataError
 
 BATCHES_AHEAD = 3
-SHARE_OF_FREE_MEMORY = 0.5  # what decoded images of a run may take; beyond it they are decoded anew each time
 
 
 def decoding_threads() -> int:
     """Threads for decoding: the cores this process may use, at most 16."""
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 16)
-
-
-class MemoryBudget:
-    """Bytes that the stores of a run may take together; by default a share of the memory that is free now."""
-
-    def __init__(self, left: int | None = None) -> None:
-        self.left = int(SHARE_OF_FREE_MEMORY * _free_memory()) if left is None else left
-
-    def take(self, needed: int) -> bool:
-        """Whether so many bytes may be taken; they are, if so."""
-        if needed > self.left:
-            return False
-        self.left -= needed
-        return True
 
 
 class ImageStore:
@@ -49,7 +36,7 @@ class ImageStore:
         paths: N image files.
         size: height, width in pixels.
         pool: the threads that decode.
-        budget: memory for keeping them; where it does not do, they are decoded anew each time.
+        shelves: gives the place to keep them; where there is none, they are decoded anew each time.
         unreadable: told of an image that cannot be read; unless it raises, the image is left out of its batch, and
             tried again when it is wanted next.
     """
@@ -59,17 +46,16 @@ class ImageStore:
         paths: Sequence[Path],
         size: tuple[int, int],
         pool: ThreadPoolExecutor,
-        budget: MemoryBudget,
+        shelves: Shelves,
         unreadable: Unreadable = stop,
     ) -> None:
         self._paths = paths
         self._size = size
         self._pool = pool
         self._unreadable = unreadable
-        self._keeps = budget.take(len(paths) * size[0] * size[1] * 3)
-        # Pages of the array are taken as they are written, not now.
-        self._pixels = np.empty((len(paths) if self._keeps else 0, *size, 3), np.uint8)
-        self._decoded = np.zeros(len(paths), bool)
+        self._exact = shelves.exact
+        self._shelf = shelves.shelf(paths, size)
+        self._here = np.zeros(len(paths), bool)  # on the shelf, and known to be whole
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -84,16 +70,16 @@ class ImageStore:
         Raises:
             DataError: an image cannot be read, and `unreadable` raises it; it is named.
         """
-        ahead: deque[tuple[NDArray[np.int64], dict[int, Future[NDArray[np.uint8]]]]] = deque()
+        ahead: deque[tuple[NDArray[np.int64], dict[int, Future[Pixels | None]]]] = deque()
         rest = iter(order)
-        on_the_way: dict[int, Future[NDArray[np.uint8]]] = {}
+        on_the_way: dict[int, Future[Pixels | None]] = {}
         try:
             while True:
                 while len(ahead) < BATCHES_AHEAD and (indices := next(rest, None)) is not None:
-                    missing = [int(index) for index in dict.fromkeys(indices.tolist()) if not self._decoded[index]]
+                    missing = [int(index) for index in dict.fromkeys(indices.tolist()) if not self._here[index]]
                     for index in missing:
                         if index not in on_the_way:
-                            on_the_way[index] = self._pool.submit(read_image, self._paths[index], self._size)
+                            on_the_way[index] = self._pool.submit(self._fetch, index)
                     ahead.append((indices, {index: on_the_way[index] for index in missing}))
                 if not ahead:
                     return
@@ -105,40 +91,49 @@ class ImageStore:
             for future in on_the_way.values():
                 future.cancel()
 
+    def _fetch(self, index: int) -> Pixels | None:
+        """In a thread of the pool: see that an image is on the shelf; its pixels, where it cannot be put there."""
+        if self._shelf is not None:
+            with suppress(OSError):  # the file is gone: decoding it finds the words
+                if self._shelf.load(index):
+                    return None
+        pixels = read_image(self._paths[index], self._size, exact=self._exact)
+        if self._shelf is not None:
+            with suppress(OSError):  # the disk is full: it is decoded again when it is wanted next
+                self._shelf.put(index, pixels)
+                return None
+        return pixels
+
     def _gather(
-        self, indices: NDArray[np.int64], futures: dict[int, Future[NDArray[np.uint8]]]
+        self, indices: NDArray[np.int64], futures: dict[int, Future[Pixels | None]]
     ) -> tuple[NDArray[np.int64], torch.Tensor]:
         """The batch without the images that cannot be read."""
-        decoded: dict[int, NDArray[np.uint8]] = {}
+        loose: dict[int, Pixels] = {}
         lost: list[int] = []
         for index, future in futures.items():
             try:
-                decoded[index] = future.result()
+                pixels = future.result()
             except DataError as error:
                 self._unreadable(self._paths[index], error)
                 lost.append(index)
+                continue
+            if pixels is None:
+                self._here[index] = True
+            else:
+                loose[index] = pixels
         if lost:
             indices = indices[~np.isin(indices, lost)]
-        if self._keeps:
-            for index, pixels in decoded.items():
-                self._pixels[index] = pixels
-                self._decoded[index] = True
-            return indices, torch.from_numpy(self._pixels[indices])
+        if self._shelf is not None and not loose:
+            return indices, torch.from_numpy(self._shelf.take(indices))
         batch = np.empty((len(indices), *self._size, 3), np.uint8)
         for row, index in enumerate(indices.tolist()):
-            batch[row] = decoded[index]
+            if index in loose:
+                batch[row] = loose[index]
+            elif self._shelf is not None:
+                batch[row] = self._shelf.take(np.array([index]))[0]
         return indices, torch.from_numpy(batch)
 
-
-def _free_memory() -> int:
-    """Bytes of memory that are free, caches counted and a container's limit kept; without a way to know, 4 GiB."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return 4 << 30
-    try:
-        limit, used = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
-    except (OSError, ValueError):  # no container, or one without a limit ("max")
-        return free
-    return max(min(free, limit - used), 0)
+    def close(self) -> None:
+        """Let go of the images."""
+        if self._shelf is not None:
+            self._shelf.close()

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from core.data import store as store_module
-from core.data.store import ImageStore, MemoryBudget
+from core.data.shelf import Shelves
+from core.data.store import ImageStore
 from core.errors import DataError
 
 
@@ -31,9 +32,9 @@ def reads(monkeypatch):
     """Paths in the order of reading."""
     seen = []
 
-    def read(path, size):
+    def read(path, size, *, exact):
         seen.append(path)
-        return real(path, size)
+        return real(path, size, exact=exact)
 
     real = store_module.read_image
     monkeypatch.setattr(store_module, "read_image", read)
@@ -45,7 +46,7 @@ ORDER = [np.array(batch) for batch in ([3, 1, 3], [7, 3], [1], [19, 0, 2], [5], 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_batches_hold_the_images_of_their_indices(paths, pool, reads, kept):
-    store = ImageStore(paths, (4, 5), pool, MemoryBudget(20 * 4 * 5 * 3 - (not kept)))
+    store = ImageStore(paths, (4, 5), pool, Shelves(memory=20 * 4 * 5 * 3 - (not kept)))
     for _ in range(2):
         batches = list(store.batches(ORDER))
         assert [indices.tolist() for indices, _ in batches] == [batch.tolist() for batch in ORDER]
@@ -56,21 +57,21 @@ def test_batches_hold_the_images_of_their_indices(paths, pool, reads, kept):
 
 
 def test_an_image_is_decoded_once(paths, pool, reads):
-    store = ImageStore(paths, (4, 5), pool, MemoryBudget())
+    store = ImageStore(paths, (4, 5), pool, Shelves())
     for _ in range(3):
         list(store.batches(ORDER))
     assert sorted(reads) == sorted({paths[n] for batch in ORDER for n in batch})
 
 
 def test_decoding_runs_a_few_batches_ahead_and_no_further(paths, pool, reads):
-    batches = ImageStore(paths, (4, 5), pool, MemoryBudget()).batches([np.array([n]) for n in range(20)])
+    batches = ImageStore(paths, (4, 5), pool, Shelves()).batches([np.array([n]) for n in range(20)])
     next(batches)
     pool.shutdown(wait=True)
     assert len(reads) == store_module.BATCHES_AHEAD
 
 
 def test_a_batch_is_memory_of_its_own(paths, pool):
-    store = ImageStore(paths, (4, 5), pool, MemoryBudget())
+    store = ImageStore(paths, (4, 5), pool, Shelves())
     [(_, first)] = store.batches([np.array([1])])
     first.zero_()
     [(_, again)] = store.batches([np.array([1])])
@@ -79,7 +80,7 @@ def test_a_batch_is_memory_of_its_own(paths, pool):
 
 def test_an_image_that_cannot_be_read_is_named_when_its_batch_comes(paths, pool):
     paths[7].write_bytes(b"")
-    batches = ImageStore(paths, (4, 5), pool, MemoryBudget()).batches(ORDER)
+    batches = ImageStore(paths, (4, 5), pool, Shelves()).batches(ORDER)
     next(batches)
     with pytest.raises(DataError, match=r"07\.png"):
         next(batches)
@@ -91,8 +92,8 @@ def test_an_image_that_may_be_left_out_is_told_each_time_and_tried_again(paths, 
     for number in whole:
         paths[number].write_bytes(whole[number][:40])
     told = []
-    budget = MemoryBudget(20 * 4 * 5 * 3 - (not kept))
-    store = ImageStore(paths, (4, 5), pool, budget, lambda path, error: told.append((path.name, error.message)))
+    shelves = Shelves(memory=20 * 4 * 5 * 3 - (not kept))
+    store = ImageStore(paths, (4, 5), pool, shelves, lambda path, error: told.append((path.name, error.message)))
     batches = list(store.batches(ORDER))
     assert [indices.tolist() for indices, _ in batches] == [[1], [], [1], [19, 0, 2], [5], [6], [8]]
     for indices, images in batches:
@@ -107,10 +108,10 @@ def test_an_image_that_may_be_left_out_is_told_each_time_and_tried_again(paths, 
 
 
 def test_stores_share_one_budget_that_is_no_more_than_the_free_memory(paths, pool, reads):
-    budget = MemoryBudget(1300)
-    first, second = (ImageStore(paths, (4, 5), pool, budget) for _ in range(2))
+    shelves = Shelves(memory=1300)
+    first, second = (ImageStore(paths, (4, 5), pool, shelves) for _ in range(2))
     for store in (first, second):
         for _ in range(2):
             list(store.batches([np.array([1])]))
     assert len(reads) == 1 + 2
-    assert 0 < MemoryBudget().left < 1 << 50
+    assert 0 < Shelves().memory_left < 1 << 50

@@ -1,0 +1,218 @@
+"""Resized images on the disk, shared by the runs of a user: what one has decoded, the next need not.
+
+An entry belongs to one list of files at one size: `<key>.u8`, the pixels, image after image, and `<key>.index`, for
+each image the stamp of the file that it was made of and a checksum of its pixels. An image counts only if both are
+right, so that a killed process, a power cut or a changed file costs a decoding, never a wrong image. Writers need no
+lock: two runs that decode the same image write the same bytes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import mmap
+import os
+import shutil
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+
+Pixels = NDArray[np.uint8]
+
+_VERSION = 1  # of the files, and of how images are decoded
+_RECORD = np.dtype([("stamp", "<u8"), ("checksum", "<u4")])
+_LEFT_FREE = 0.1  # share of the disk that the cache leaves to checkpoints and others
+
+
+def cache_folder() -> Path:
+    """Where the entries are."""
+    return user_cache_path("reid-tui") / "images"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry as `reid-tui cache` shows it: bytes on the disk, and when it was last used (seconds since the epoch)."""
+
+    key: str
+    size: int
+    used: float
+    in_use: bool
+
+
+class PixelCache:
+    """The images of one list of files at one size.
+
+    Use `PixelCache.open`; threads may call `load` and `put` at the same time, for different images.
+    """
+
+    def __init__(self, data: int, index: int, paths: Sequence[Path], size: tuple[int, int]) -> None:
+        self._data, self._index = data, index
+        self._paths = paths
+        self._bytes = size[0] * size[1] * 3
+        # Read through the map, written through the descriptor: a write to a map of a full disk would kill the process.
+        self._map = mmap.mmap(data, len(paths) * self._bytes, prot=mmap.PROT_READ)
+        self._pixels = np.frombuffer(self._map, np.uint8).reshape(len(paths), *size, 3)
+
+    @classmethod
+    def open(cls, paths: Sequence[Path], size: tuple[int, int], kind: str, limit: int) -> PixelCache | None:
+        """The entry of a list of files, made where there is none; None where it would not fit.
+
+        Args:
+            paths: N files, in the order in which they are counted here.
+            size: (height, width) in pixels.
+            kind: how they are decoded; other kinds have entries of their own.
+            limit: bytes that all entries may take together. Those that were not used for longest make room.
+
+        Raises:
+            OSError: the folder of the cache cannot be written.
+        """
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        named = "\n".join([f"{_VERSION} {kind} {size[0]}x{size[1]}", *(os.fspath(path.absolute()) for path in paths)])
+        key = hashlib.sha256(named.encode(errors="surrogateescape")).hexdigest()[:24]
+        needed = len(paths) * (size[0] * size[1] * 3 + _RECORD.itemsize)
+        with _folder_lock(folder):
+            if not needed or not _make_room(folder, key, needed, limit):
+                return None
+            index = os.open(folder / f"{key}.index", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(index, fcntl.LOCK_SH)  # for as long as it is in use
+                data = os.open(folder / f"{key}.u8", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                try:
+                    os.ftruncate(index, len(paths) * _RECORD.itemsize)
+                    os.ftruncate(data, len(paths) * size[0] * size[1] * 3)
+                    os.utime(index)
+                    return cls(data, index, paths, size)
+                except BaseException:
+                    os.close(data)
+                    raise
+            except BaseException:
+                os.close(index)
+                raise
+
+    def load(self, image: int) -> bool:
+        """Whether the image is here, whole, and made of the file as it is now.
+
+        Raises:
+            OSError: the file is gone.
+        """
+        stamp, checksum = np.frombuffer(os.pread(self._index, _RECORD.itemsize, image * _RECORD.itemsize), _RECORD)[0]
+        return bool(stamp) and stamp == _stamp(self._paths[image]) and checksum == zlib.crc32(self._pixels[image].data)
+
+    def put(self, image: int, pixels: Pixels) -> None:
+        """Keep an image: (height, width, 3) uint8.
+
+        Raises:
+            OSError: the disk is full, or the file is gone.
+        """
+        stamp = _stamp(self._paths[image])
+        pixels = np.ascontiguousarray(pixels)
+        _write(self._data, pixels.tobytes(), image * self._bytes)
+        record = np.array([(stamp, zlib.crc32(pixels.data))], _RECORD)
+        _write(self._index, record.tobytes(), image * _RECORD.itemsize)
+
+    def take(self, images: NDArray[np.int64]) -> Pixels:
+        """Images that were loaded or put: (B, height, width, 3), a copy."""
+        taken: Pixels = self._pixels[images]
+        return taken
+
+    def close(self) -> None:
+        """Let go of the entry; it may be removed from now on."""
+        del self._pixels
+        self._map.close()
+        os.close(self._data)
+        os.close(self._index)
+
+
+def entries() -> list[Entry]:
+    """All entries, the last used first."""
+    found = []
+    for path in cache_folder().glob("*.index"):
+        with suppress(OSError):
+            found.append(Entry(path.stem, _size(path), path.stat().st_mtime, _in_use(path)))
+    return sorted(found, key=lambda entry: -entry.used)
+
+
+def clear() -> int:
+    """Remove all entries that no run uses; the bytes that they took.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    folder = cache_folder()
+    if not folder.is_dir():
+        return 0
+    with _folder_lock(folder):
+        return sum(_remove(folder, entry) for entry in entries() if not entry.in_use)
+
+
+def _stamp(path: Path) -> int:
+    """A number for the content of a file: its size and the time of its last change; never 0."""
+    status = path.stat()
+    digest = hashlib.blake2b(f"{status.st_size} {status.st_mtime_ns}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") or 1
+
+
+def _write(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+
+
+@contextmanager
+def _folder_lock(folder: Path) -> Iterator[None]:
+    """One process at a time makes and removes entries."""
+    with (folder / ".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make_room(folder: Path, key: str, needed: int, limit: int) -> bool:
+    """Whether an entry may take so many bytes; others are removed for it, if that is enough."""
+    taken = {entry.key: entry for entry in entries()}
+    others = [entry for entry in taken.values() if entry.key != key]
+    have = taken[key].size if key in taken else 0
+    usage = shutil.disk_usage(folder)
+    removable = [entry for entry in others if not entry.in_use]
+    excess = max(
+        sum(entry.size for entry in others) + needed - limit,
+        needed - have + int(_LEFT_FREE * usage.total) - usage.free,
+    )
+    if excess > sum(entry.size for entry in removable):
+        return False
+    while excess > 0:
+        excess -= _remove(folder, removable.pop())
+    return True
+
+
+def _remove(folder: Path, entry: Entry) -> int:
+    for suffix in (".u8", ".index"):
+        (folder / f"{entry.key}{suffix}").unlink(missing_ok=True)
+    return entry.size
+
+
+def _size(index: Path) -> int:
+    """Bytes on the disk: an entry that is half filled takes half."""
+    blocks = 0
+    for path in (index, index.with_suffix(".u8")):
+        with suppress(FileNotFoundError):
+            blocks += path.stat().st_blocks
+    return 512 * blocks
+
+
+def _in_use(index: Path) -> bool:
+    descriptor = os.open(index, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
