@@ -18,7 +18,7 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist loadfile  # three on two cores: terminals and pauses wait more than they work
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m docs.make_reference

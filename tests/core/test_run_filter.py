@@ -86,7 +86,7 @@ def test_what_is_not_known_passes_no_comparison(text):
         ("r1>high", "r1>high: not a number"),
         ("size>2XB", "size>2XB: not a number; units are"),
         ("state>finished", "state is a text: only = and != fit it"),
-        ("state=done", "state=done: no such state; there are running, preparing, paused, failed,"),
+        ("state=done", "state=done: no such state; there are running, preparing, waiting, paused, failed,"),
         ("state!=Done", "state!=done: no such state; there are running"),
         ("sampler>pk", "sampler>pk: not a number"),
         ("lr<nan", "lr<nan: not a number"),

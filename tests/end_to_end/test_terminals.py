@@ -81,7 +81,7 @@ def test_launch(start: Start, term: str) -> None:
     assert re.match(r"│ run    epoch  +\d+ of 1000  [━╸┄]+ +\d+ %", rows[3])
     assert re.match(r"╭─ ▸ Loss ─+╮╭─ Epochs ─+╮$", rows[6])
     assert any(0x2800 < ord(char) < 0x2900 for row in rows[7:12] for char in row), "the curve is drawn in braille"
-    assert rows[23].rstrip() == "c Checkpoint p Pause s Stop d Detach q Quit ? Help l Log r Runs m Plot"
+    assert rows[23].rstrip() == "c Save p Pause s Stop d Detach q Quit ? Help l Log r Runs m Plot"
     left_in_order(terminal)
     terminal.until(lambda: "Stop and quit" in terminal.text)
     terminal.press("q")

@@ -215,7 +215,7 @@ async def test_the_focus_moves(editing) -> None:
             ("tab", "data.aspect"),
             ("enter", "data.image_size"),
             ("shift+tab", "data.aspect"),
-            ("pagedown", "train.lr"),
+            ("pagedown", "train.epochs"),
             ("pageup", "data.aspect"),
             ("pageup", "data.root"),
             ("up", "run.seed"),
