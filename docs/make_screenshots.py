@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import re
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from core.profile import Profile
 from core.profile_files import builtin_profiles, load_profile
 from core.session import run_profile
 from reid_tui.app import ReidApp
+from reid_tui.widgets.run_table import RunTable
 
 FOLDER = Path(__file__).parent
 SIZE = (132, 43)
@@ -70,9 +72,11 @@ async def compare(runs: Path) -> None:
         run_profile(load_profile(demo, values), lambda event: None, RunControl())
     app = ReidApp(None, None, [], None, _run, list_runs=True, runs_dir=runs)
     async with app.run_test(size=(SIZE[0], 38)) as pilot:
-        await pilot.pause(1.0)
+        while not any(len(table.rows) == len("abc") for table in app.screen.query(RunTable)):
+            await pilot.pause(0.2)
         for key in ("space", "down", "space", "down", "space", "c"):
             await pilot.press(key)
+            await pilot.pause(0.2)
         await pilot.pause(1.0)
         _save(app, "compare.svg")
 
@@ -85,6 +89,9 @@ def _save(app: ReidApp, name: str) -> None:
 
 
 if __name__ == "__main__":
+    # As in a terminal of today, wherever it is drawn.
+    os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    os.environ.pop("NO_COLOR", None)
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(picker(Path(folder)))
         asyncio.run(dashboard(Path(folder) / "one"))

@@ -23,7 +23,7 @@ os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="reid-state-")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="reid-cache-")
 
 from core.control import RunControl
-from core.events import Event, RunFinished
+from core.events import Event, RunFinished, System
 from core.profile import Profile
 from core.run_state import RunState, fold
 
@@ -64,6 +64,11 @@ class Outcome:
     events: list[Event]
     state: RunState
     finished: RunFinished
+
+    @property
+    def said(self) -> list[Event]:
+        """What the run itself said; how the machine is comes at any time."""
+        return [event for event in self.events if not isinstance(event, System)]
 
     @property
     def folder(self) -> Path:

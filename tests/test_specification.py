@@ -343,7 +343,7 @@ class TestData:
         outcome = train(tiny_profile(data={"root": str(root)}))
         assert outcome.finished.reason == "failed"
         assert words in outcome.finished.message
-        assert [type(event) for event in outcome.events[-2:]] == [Alert, RunFinished]
+        assert [type(event) for event in outcome.said[-2:]] == [Alert, RunFinished]
 
     def test_queries_that_have_no_match_at_all(self, train, tiny_profile, tiny_set, tmp_path):
         shutil.copytree(tiny_set, tmp_path / "set")

@@ -27,6 +27,7 @@ BYTES = 20 * 4 * 5 * 3
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache_module, "_LEFT_FREE", 0)  # however full the disk of the tests is
 
 
 @pytest.fixture
@@ -137,7 +138,6 @@ def test_where_the_cache_cannot_be_it_is_told_and_memory_is_used(paths, reads, t
 
 def test_what_was_not_used_for_longest_makes_room(paths, monkeypatch):
     one = 8192  # blocks on the disk that an entry takes
-    monkeypatch.setattr(cache_module, "_LEFT_FREE", 0)
     for number in range(4):
         images(paths[number:], limit=3 * one)
         for place, entry in enumerate(reversed(entries())):
@@ -181,4 +181,12 @@ def test_it_is_shown_and_cleared_from_the_command_line(paths, capsys):
     assert "1 entry" in capsys.readouterr().out
     assert main(["cache", "--clear"]) == 0
     assert "removed" in capsys.readouterr().out
+    assert entries() == []
+
+
+def test_a_disk_that_is_nearly_full_is_left_alone(paths, reads, monkeypatch):
+    monkeypatch.setattr(cache_module, "_LEFT_FREE", 1.0)
+    told = []
+    assert Shelves(GB, 0, tell=told.append).shelf(paths, SIZE) is None
+    assert "no room" in told[0]
     assert entries() == []
