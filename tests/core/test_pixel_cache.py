@@ -163,7 +163,8 @@ def test_what_a_run_uses_is_not_removed(paths):
 
 def test_two_processes_fill_one_entry_together(paths):
     code = (
-        "import sys; from pathlib import Path; from tests.core.test_pixel_cache import images\n"
+        "import sys; from pathlib import Path; from tests.core.test_pixel_cache import cache_module, images\n"
+        "cache_module._LEFT_FREE = 0\n"
         "assert images([Path(p) for p in sys.argv[1:]])[:, 0, 0].tolist() == [[n, 2 * n, 3 * n] for n in range(20)]"
     )
     root = str(Path(__file__).parents[2])
