@@ -111,8 +111,8 @@ class Data(Table):
     )
     decode: Literal["fast", "exact"] = Field(
         "fast",
-        description="`fast`: JPEGs are decoded at a reduced scale, at least twice the image size; "
-        "`exact`: in full (mean difference below 1/255)",
+        description="`fast`: JPEGs are decoded at a reduced scale, which differs by less than 1/255 on average; "
+        "`exact`: in full",
     )
     cache_gb: float = Field(
         50.0,

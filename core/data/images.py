@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import struct
 import zlib
+from math import ceil
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,9 +47,12 @@ _UPRIGHT = {
 }
 _SWAPS_AXES = {5, 6, 7, 8}
 
-# JPEGs are decoded at 1/2, 1/4 or 1/8 scale as long as this many times the target is left: the decoder's own
-# reduction is a box filter, and at twice the target what it costs cannot be seen (mean difference below 1/255).
-_DRAFT_MARGIN = 2
+# JPEGs are decoded at 1/2, 1/4 or 1/8 scale as long as so many times the target is left. The decoder's own reduction
+# is a box filter. On photographs, at many sizes and qualities, the mean difference to decoding in full was 0.98/255 at
+# the most with 1.5 times, and 0.84/255 with 1.25 times in files that have little detail to lose, as their size tells.
+_MARGIN = 1.5
+_MARGIN_OF_LITTLE_DETAIL = 1.25
+_LITTLE_DETAIL = 0.1  # bytes of the file for each pixel
 
 
 def read_image(path: Path, size: tuple[int, int], *, exact: bool = False) -> Pixels:
@@ -101,20 +106,30 @@ def _decode(path: Path, file: BinaryIO, size: tuple[int, int], exact: bool) -> P
         raise unreadable(path, "is empty (0 bytes)", "replace it or delete it")
     file.seek(0)
     height, width = size
+    box = None
     with Image.open(file) as image:
         if image.format in {"JPEG", "MPO"}:
             if _ends_in_zeros(file):
                 raise unreadable(path, "ends in zeros, as an interrupted copy does", "copy it again")
             stored = (height, width) if _orientation(image) in _SWAPS_AXES else (width, height)
             if not exact:
-                image.draft(None, (_DRAFT_MARGIN * stored[0], _DRAFT_MARGIN * stored[1]))
+                margin = _margin(file, image)
+                drafted = image.draft(None, (ceil(margin * stored[0]), ceil(margin * stored[1])))
+                # A width of 427 at 1/4 is 106.75 pixels of the 107 that come: all of them would be a shift.
+                box = drafted[1] if drafted else None
         image.load()
         # Asked again after loading: Pillow turns a TIFF upright by itself, and a PNG may tell at its end.
         orientation = _orientation(image)
         stored = (height, width) if orientation in _SWAPS_AXES else (width, height)
-        resized = _as_rgb(image).resize(stored, Image.Resampling.BILINEAR)
+        resized = _as_rgb(image).resize(stored, Image.Resampling.BILINEAR, box)
     upright = resized.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else resized
     return np.array(upright, dtype=np.uint8)
+
+
+def _margin(file: BinaryIO, image: Image.Image) -> float:
+    """How many times the target a JPEG must be decoded at, at the least."""
+    detail = os.fstat(file.fileno()).st_size / (image.width * image.height)
+    return _MARGIN_OF_LITTLE_DETAIL if detail <= _LITTLE_DETAIL else _MARGIN
 
 
 def _ends_in_zeros(file: BinaryIO) -> bool:
@@ -146,7 +161,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         clear = image.convert("RGBA")
         black = Image.new("RGBA", clear.size, (0, 0, 0, 255))
         return Image.alpha_composite(black, clear).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _as_bytes(grey: NDArray[np.generic]) -> Pixels:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from core.data.pixel_cache import PixelCache
 
 Pixels = NDArray[np.uint8]
+_FAST, _EXACT = "fast-2", "exact"  # how the images were decoded; another number where the same file gives other pixels
 SHARE_OF_FREE_MEMORY = 0.5  # what images of a run may take where there is no room on the disk
 
 
@@ -88,7 +89,7 @@ class Shelves:
 
     def _on_disk(self, paths: Sequence[Path], size: tuple[int, int]) -> PixelCache | None:
         try:
-            kept = PixelCache.open(paths, size, "exact" if self.exact else "fast", self._cache)
+            kept = PixelCache.open(paths, size, _EXACT if self.exact else _FAST, self._cache)
         except OSError as error:
             self._tell(f"resized images are not kept for later runs: {error}")
             return None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn.datasets
 from PIL import Image, ImageFilter
 from PIL import ImageFile as PillowFile
 
@@ -114,7 +115,28 @@ def test_reduced_decoding_of_a_jpeg_costs_nothing_visible(tmp_path, size, orient
     assert np.abs(read_image(path, size) - expected).mean() < 1
 
 
+@pytest.mark.parametrize("size", [(224, 224), (256, 128), (96, 96), (64, 64)])
+@pytest.mark.parametrize("quality", [40, 75, 90])
+@pytest.mark.parametrize("name", ["china.jpg", "flower.jpg"])
+def test_reduced_decoding_of_photographs_costs_nothing_visible(tmp_path, name, quality, size):
+    folder = Path(sklearn.datasets.__file__).parent / "images"
+    with Image.open(folder / name) as photograph:
+        path = save(tmp_path / name, photograph.resize((1037, 691)), quality=quality)  # no multiple of 2, 4 or 8
+    difference = read_image(path, size).astype(int) - read_image(path, size, exact=True)
+    assert np.abs(difference).mean() < 1
+
+
+@pytest.mark.parametrize(("quality", "decoded_at"), [(30, (400, 300)), (95, (800, 600))])
+def test_detail_in_a_jpeg_asks_for_more_of_its_scale(tmp_path, monkeypatch, quality, decoded_at):
+    assert scale_of(save(tmp_path / "a.jpg", photo(1600, 1200), quality=quality), (224, 224), monkeypatch) == decoded_at
+
+
 def test_a_jpeg_is_decoded_at_reduced_scale(tmp_path, monkeypatch):
+    assert scale_of(save(tmp_path / "a.jpg", photo(1600, 1200)), (160, 160), monkeypatch) == (400, 300)
+
+
+def scale_of(path: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """Width and height that an image is decoded at."""
     decoded = []
     resize = Image.Image.resize
 
@@ -122,10 +144,10 @@ def test_a_jpeg_is_decoded_at_reduced_scale(tmp_path, monkeypatch):
         decoded.append(self.size)
         return resize(self, *arguments, **options)
 
-    path = save(tmp_path / "a.jpg", photo(1600, 1200))
     monkeypatch.setattr(Image.Image, "resize", watched)
-    read_image(path, (96, 96))
-    assert decoded == [(400, 300)]
+    read_image(path, size)
+    (scale,) = decoded
+    return scale
 
 
 class TestModes:
@@ -285,7 +307,7 @@ class TestFaults:
         def broken(*_):
             raise kind
 
-        path = save(tmp_path / "a.png", quarters())
+        path = save(tmp_path / "a.png", quarters().convert("L"))
         monkeypatch.setattr(Image.Image, "convert", broken)
         self.fails(path, "damaged", kind.__name__)
 
