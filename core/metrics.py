@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 BLOCK_ELEMENTS = 1 << 24  # similarities held at once: 64 MB in fp32
+_ALIGNED = 16  # columns of a block: rows that begin on a cache line are written a quarter faster
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Evaluation:
         return float(self.cmc[min(k, len(self.cmc)) - 1])
 
 
+@torch.no_grad()
 def evaluate(
     query: Tensor,
     gallery: Tensor,
@@ -75,8 +77,9 @@ def evaluate(
     ids = gallery_ids.to(device)[by_id]
     cams = None if gallery_cams is None else gallery_cams.to(device)[by_id]
     # Sorted by identity, the same-identity items of a query are one run of columns: [low, high).
-    # One more column, of zeros, takes the writes of queries with fewer same-identity items than others.
-    columns = F.pad(F.normalize(gallery.to(device).float(), dim=1)[by_id], (0, 0, 0, 1)).T
+    # Spare columns, one at the least, take the writes of queries with fewer same-identity items than others.
+    spare = _ALIGNED - len(gallery) % _ALIGNED
+    columns = F.pad(F.normalize(gallery.to(device).float(), dim=1)[by_id], (0, 0, 0, spare)).T
     rows = F.normalize(query.float(), dim=1)
     low = torch.searchsorted(ids, query_ids.to(device), right=False)
     high = torch.searchsorted(ids, query_ids.to(device), right=True)
@@ -84,11 +87,13 @@ def evaluate(
     first: list[Tensor] = []
     precision: list[Tensor] = []
     penalty: list[Tensor] = []
-    block = max(1, block_elements // len(gallery))
+    block = min(max(1, block_elements // len(gallery)), len(query))
+    similarity = torch.empty((block, columns.shape[1]), device=device)
     for start in range(0, len(query), block):
         part = slice(start, start + block)
         junk_cam = None if query_cams is None else query_cams.to(device)[part]
-        ranked = _positions(rows[part] @ columns, low[part], high[part], cams, junk_cam)
+        scored = torch.mm(rows[part], columns, out=similarity[: len(rows[part])])
+        ranked = _positions(scored, len(gallery), low[part], high[part], cams, junk_cam)
         # Averages in fp64, on the CPU: there are few matches, and not every device has fp64.
         positions, matched = ranked[0].cpu().double(), ranked[1].cpu()
         count = matched.sum(1)
@@ -114,12 +119,18 @@ def evaluate(
 
 
 def _positions(
-    similarity: Tensor, low: Tensor, high: Tensor, gallery_cams: Tensor | None, query_cams: Tensor | None
+    similarity: Tensor,
+    gallery: int,
+    low: Tensor,
+    high: Tensor,
+    gallery_cams: Tensor | None,
+    query_cams: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Positions (from 1) of the matches of each query, best match first.
 
     Args:
-        similarity: (B, G + 1) block, columns sorted by identity, the last one spare; overwritten.
+        similarity: (B, G + spare) block, columns sorted by identity; overwritten.
+        gallery: G.
         low, high: (B,) columns [low, high) have the query's identity.
 
     Returns:
@@ -131,10 +142,10 @@ def _positions(
     matched = same
     if gallery_cams is not None and query_cams is not None:
         matched = same & (gallery_cams[index.clamp(max=len(gallery_cams) - 1)] != query_cams.unsqueeze(1))
-    index = torch.where(same, index, similarity.shape[1] - 1)
+    index = torch.where(same, index, gallery)
     scores = torch.where(matched, similarity.gather(1, index), -torch.inf)
     # What is left in the block afterwards are wrong items alone: matches and junk can't rank before anything.
-    similarity[:, -1] = -torch.inf
+    similarity[:, gallery:] = -torch.inf
     similarity.scatter_(1, index, -torch.inf)
     best_first, order = scores.sort(dim=1, descending=True)
     matched = matched.gather(1, order)
@@ -178,5 +189,5 @@ def _check(
         if values.shape != (len(embeddings),) or values.is_floating_point():
             raise ValueError(f"{name} must be ({len(embeddings)},) integers, not {tuple(values.shape)} {values.dtype}")
     for name, embeddings in (("query", query), ("gallery", gallery)):
-        if not bool(torch.isfinite(embeddings).all()):
+        if embeddings.numel() and not bool(torch.isfinite(torch.stack(torch.aminmax(embeddings))).all()):
             raise ValueError(f"{name} has embeddings that are not finite")
