@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from torch.nn.functional import interpolate
 
+from core.data.shelf import Pixels
 from core.errors import DataError
 from core.printable import shown
-
-Pixels = NDArray[np.uint8]
 
 # What Pillow's decoders are known to raise on a damaged file, besides OSError.
 _DAMAGE = (
@@ -106,8 +107,8 @@ def _decode(path: Path, file: BinaryIO, size: tuple[int, int], exact: bool) -> P
         raise unreadable(path, "is empty (0 bytes)", "replace it or delete it")
     file.seek(0)
     height, width = size
-    box = None
     with Image.open(file) as image:
+        drafted = None
         if image.format in {"JPEG", "MPO"}:
             if _ends_in_zeros(file):
                 raise unreadable(path, "ends in zeros, as an interrupted copy does", "copy it again")
@@ -115,15 +116,31 @@ def _decode(path: Path, file: BinaryIO, size: tuple[int, int], exact: bool) -> P
             if not exact:
                 margin = _margin(file, image)
                 drafted = image.draft(None, (ceil(margin * stored[0]), ceil(margin * stored[1])))
-                # A width of 427 at 1/4 is 106.75 pixels of the 107 that come: all of them would be a shift.
-                box = drafted[1] if drafted else None
         image.load()
         # Asked again after loading: Pillow turns a TIFF upright by itself, and a PNG may tell at its end.
         orientation = _orientation(image)
         stored = (height, width) if orientation in _SWAPS_AXES else (width, height)
-        resized = _as_rgb(image).resize(stored, Image.Resampling.BILINEAR, box)
-    upright = resized.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else resized
-    return np.array(upright, dtype=np.uint8)
+        # A width of 427 at 1/4 is 106.75 pixels of the 107 that come: to take all of them would be a shift.
+        box = drafted[1][2:] if drafted else image.size
+        resized = _resized(np.array(_as_rgb(image)), stored, box)
+    if orientation in _UPRIGHT:
+        return np.array(Image.fromarray(resized).transpose(_UPRIGHT[orientation]))
+    return resized
+
+
+def _resized(pixels: Pixels, size: tuple[int, int], box: tuple[float, float]) -> Pixels:
+    """Bilinear with antialiasing, as Pillow's but several times as fast; it may differ by 1.
+
+    Args:
+        pixels: (H, W, 3).
+        size: width, height to come.
+        box: width, height of the part of `pixels`, from its first, that is the image.
+    """
+    # The mapping is by these factors; the last digits see to it that the size is not one too small by rounding.
+    factors = tuple(wanted / there * (1 + 1e-9) for wanted, there in zip(size[::-1], box[::-1], strict=True))
+    planes = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)  # in this order it is seen to be channels-last
+    resized = interpolate(planes, scale_factor=factors, mode="bilinear", antialias=True, recompute_scale_factor=False)
+    return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 
 
 def _margin(file: BinaryIO, image: Image.Image) -> float:

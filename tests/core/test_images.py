@@ -10,6 +10,7 @@ import pytest
 import sklearn.datasets
 from PIL import Image, ImageFilter
 from PIL import ImageFile as PillowFile
+from PIL.JpegImagePlugin import JpegImageFile
 
 from core.data.images import read_image
 from core.errors import DataError
@@ -138,16 +139,15 @@ def test_a_jpeg_is_decoded_at_reduced_scale(tmp_path, monkeypatch):
 def scale_of(path: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """Width and height that an image is decoded at."""
     decoded = []
-    resize = Image.Image.resize
+    load = JpegImageFile.load
 
-    def watched(self, *arguments, **options):
+    def watched(self):
         decoded.append(self.size)
-        return resize(self, *arguments, **options)
+        return load(self)
 
-    monkeypatch.setattr(Image.Image, "resize", watched)
+    monkeypatch.setattr(JpegImageFile, "load", watched)
     read_image(path, size)
-    (scale,) = decoded
-    return scale
+    return decoded[0]
 
 
 class TestModes:
