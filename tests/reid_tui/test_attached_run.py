@@ -259,7 +259,7 @@ def test_a_folder_that_cannot_be_read_is_told_once_and_tried_again(folder: Path,
     time.sleep(0.1)  # some more looks
     (folder / "events.jsonl").rmdir()
     (folder / "aside").rename(folder / "events.jsonl")
-    wait_until(lambda: screen.of(Past))
+    wait_until(lambda: screen.of(Event) and screen.state.started)  # as the past, or one by one if it was away just now
     wait_until(lambda: screen.run.alive)
     assert len(screen.of(Alert)) == len(screen.state.alerts) == 1
     ask(folder, do="checkpoint")
