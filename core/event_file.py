@@ -15,12 +15,18 @@ class EventFile:
 
     Args:
         path: `events.jsonl`; it need not be there yet.
+        position: where to begin: the first byte of a line.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, position: int = 0) -> None:
         self._path = path
-        self._position = 0
+        self._position = position
         self._rest = b""
+
+    @property
+    def position(self) -> int:
+        """Where the first line begins whose event was not given yet."""
+        return self._position - len(self._rest)
 
     def read(self) -> list[Event]:
         """The next events, of about a megabyte; none: that was all for now. Lines that are no events are left out.

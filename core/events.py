@@ -239,8 +239,12 @@ _KINDS: dict[str, type[Event]] = {
         RunFinished,
     )
 }
+_FIELDS: dict[Any, list[tuple[str, str]]] = {  # names and types, as they are written above
+    kind: [(item.name, str(item.type)) for item in fields(kind)] for kind in (*_KINDS.values(), EpochMetrics, Gpu)
+}
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
-_TYPES: dict[str, type | tuple[type, ...]] = {"float": (float, int), "int": int, "str": str, "bool": bool}
+_TYPES: dict[str, type] = {"int": int, "str": str, "bool": bool}
+_LARGEST = 2**63  # of whole numbers: what is larger is damage, and no float
 _WORDS: dict[str, tuple[str, ...]] = {
     name: get_args(globals()[name]) for name in ("Phase", "Level", "CheckpointKind", "EndReason", "StopAfter")
 }
@@ -263,27 +267,32 @@ def to_json(event: Event) -> str:
 
 def _build(kind: type[Any], values: dict[str, Any]) -> Any:
     known = {}
-    for item in fields(kind):
-        if item.name not in values:
+    for name, wanted in _FIELDS[kind]:
+        if name not in values:
             continue
-        value = values[item.name]
-        if item.type == "float" and isinstance(value, str):
-            value = _NOT_FINITE[value]
-        elif item.name == "metrics":
+        value = values[name]
+        if wanted == "float":
+            if type(value) is not float:
+                value = _NOT_FINITE[value] if isinstance(value, str) else float(value)
+        elif name == "metrics":
             value = _build(EpochMetrics, value)
-        elif item.name == "gpus":
+        elif name == "gpus":
             value = tuple(_build(Gpu, gpu) for gpu in value)
-        elif isinstance(value, list):
-            value = tuple(value)
-        if not _fits(str(item.type), value):
-            raise TypeError(f"{item.name} is {value!r}")
-        known[item.name] = value
+        else:
+            value = tuple(value) if isinstance(value, list) else value
+            if not _fits(wanted, value):
+                raise TypeError(f"{name} is {value!r}")
+        known[name] = value
     return kind(**known)
 
 
-def _fits(kind: str, value: Any) -> bool:
+def _fits(wanted: str, value: Any) -> bool:
     """Whether a damaged line has left a value that can be shown: whoever reads it relies on its type."""
-    return isinstance(value, _TYPES.get(kind, object)) and (kind not in _WORDS or value in _WORDS[kind])
+    if wanted in _WORDS:
+        return value in _WORDS[wanted]
+    if isinstance(value, int) and abs(value) >= _LARGEST:
+        return False
+    return isinstance(value, _TYPES.get(wanted, object))
 
 
 def from_json(line: str) -> Event:
@@ -295,6 +304,6 @@ def from_json(line: str) -> Event:
     try:
         values = json.loads(line)
         event: Event = _build(_KINDS[values["event"]], values)
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"not an event: {line[:80]!r}") from error
     return event

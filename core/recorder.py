@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
+import math
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from core.atomic import atomic_write_bytes
 from core.events import Alert, EpochFinished, EpochMetrics, Event, Progress, System, to_json
+from core.history import KEEP_EVERY, read_history
 from core.line_file import LineFile
 from core.log_text import log_text
 
@@ -24,6 +27,7 @@ class Recorder:
     """Appends each event to the files of record, at once, so that a killed run has all but its last line.
 
     A file that cannot be written (disk full) ends nothing: its lines wait, and go in when they can.
+    Now and then the state that the events have come to is kept beside them, so that nobody needs to read them all.
 
     Args:
         folder: the run folder; it exists.
@@ -47,6 +51,9 @@ class Recorder:
         self._told = False
         self._last_progress = 0.0
         self._last_system = 0.0
+        self._folder = folder
+        self._unkept = 0  # bytes of events since the state was kept
+        self._keep_every: float = KEEP_EVERY
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress):
@@ -58,11 +65,27 @@ class Recorder:
             if event.time - self._last_system < SYSTEM_EVERY:
                 return
             self._last_system = event.time
-        self._events.append(to_json(event) + "\n", minor=isinstance(event, Progress | System))
+        line = to_json(event) + "\n"
+        self._events.append(line, minor=isinstance(event, Progress | System))
         if isinstance(event, EpochFinished):
             self._metrics.append(_rows([_row(event.metrics)]))
         self._write_log(event)
         self.flush()
+        self._unkept += len(line)
+        if self._unkept >= self._keep_every:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Keep the state beside the events, made of what is in the file: lines that wait or are lost are not in it."""
+        self._unkept = 0
+        try:
+            self._keep_every = read_history(self._folder).keep_every
+        except OSError:
+            return  # whoever reads the file is told, and here it is tried again
+        except Exception:
+            self._keep_every = math.inf
+            words = "the state of this run is not kept any more, and opening it will take longer"
+            logging.getLogger(__name__).warning(words, exc_info=True)
 
     def _write_log(self, event: Event) -> None:
         if (logged := log_text(event)) is None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from core.atomic import atomic_write
 from core.errors import ProfileError
-from core.events import Event, from_json
 from core.naming import make_run_folder, run_folder_name
 from core.profile import Profile
 from core.profile_files import expand, load_profile, write_profile
@@ -66,15 +65,3 @@ def resumed_profile(folder: Path, overrides: Sequence[str]) -> Profile:
             ],
         )
     return load_profile(folder / "profile.toml", overrides)
-
-
-def past_events(folder: Path) -> Iterator[Event]:
-    """The events of a run so far, none before it has begun. Torn lines, of a process that was killed, are left out."""
-    if not (events := folder / "events.jsonl").exists():
-        return
-    with events.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                yield from_json(line)
-            except ValueError:
-                continue

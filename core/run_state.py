@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, fields
 from itertools import groupby
 
 from core.events import (
@@ -31,7 +32,8 @@ from core.events import (
 )
 from core.log_text import log_text
 
-LOG_LINES_KEPT = 2000
+LOG_LINES_KEPT = 500  # `run.log` has all of them
+ALERTS_KEPT = 1000  # more than a screen lists
 LOSS_POINTS_KEPT = 20_000
 SYSTEMS_KEPT = 150  # five minutes of a live run
 _THINNED_TO = LOSS_POINTS_KEPT // 4  # parts of the run; each is left with at most two points
@@ -125,10 +127,12 @@ class RunState:
     progress: Progress | None = None
     epochs: list[EpochMetrics] = field(default_factory=list)
     epoch_ends: list[float] = field(default_factory=list)  # seconds of each of `epochs`, as of `LossHistory`
+    epoch_times: list[float] = field(default_factory=list)  # when each of `epochs` was done, as of `Event.time`
     losses: LossHistory = field(default_factory=LossHistory)
     patience: Patience | None = None
-    checkpoints: list[CheckpointSaved] = field(default_factory=list)
-    alerts: list[Alert] = field(default_factory=list)
+    checkpoints: list[CheckpointSaved] = field(default_factory=list)  # the newest of each kind
+    alerts: list[Alert] = field(default_factory=list)  # the newest, and the newest of each kind
+    alerts_total: int = 0  # alerts ever told
     over: dict[str, float] = field(default_factory=dict)  # kind of alert: when such an outage was last over
     systems: deque[System] = field(default_factory=lambda: deque(maxlen=SYSTEMS_KEPT))  # the newest last
     log: list[tuple[float, str, str]] = field(default_factory=list)  # time, level, text
@@ -138,6 +142,21 @@ class RunState:
     finished: RunFinished | None = None
     now: float = NAN  # time of the newest event
     began: float = NAN  # what `seconds` are counted from; a resumed run counts on from where it was cut
+
+    def copy(self) -> RunState:
+        """Another one with the same content: what is folded into the one does not change the other."""
+        copied = {item.name: copy(getattr(self, item.name)) for item in fields(self)}
+        copied["losses"] = LossHistory(**{name: list(values) for name, values in vars(self.losses).items()})
+        return RunState(**copied)
+
+    def cut_off(self) -> RunState:
+        """A copy for who resumes the run: its pauses, its faults and its end are over."""
+        cut = self.copy()
+        cut.finished, cut.stopping, cut.paused = None, None, False
+        cut.alerts, cut.alerts_total = [], 0
+        cut.over.clear()
+        cut.systems.clear()
+        return cut
 
     @property
     def best(self) -> EpochMetrics | None:
@@ -198,11 +217,22 @@ class RunState:
         return left * self.epoch_seconds if left > 0 else NAN
 
 
+@dataclass(frozen=True)
+class Past(Event):
+    """All that a run has said before somebody began to listen, as the state that it came to.
+
+    It is told once, in place of those events and before all others of the run, and is in no file.
+    """
+
+    state: RunState  # not changed any more by anyone
+
+
 def _forget_after(state: RunState, resumed: RunStarted) -> None:
     """A resumed run goes on from its last checkpoint, or begins anew: what came after that will come again."""
     position = resumed.resumed_epoch - 1 + resumed.resumed_batch / max(resumed.batches_per_epoch, 1)
     epochs = sum(row.epoch < resumed.resumed_epoch for row in state.epochs)
     state.epochs, state.epoch_ends = state.epochs[:epochs], state.epoch_ends[:epochs]
+    state.epoch_times = state.epoch_times[:epochs]
     state.losses.keep(bisect_right(state.losses.x, position + 1e-9))
     state.began = resumed.time - max([*state.losses.seconds[-1:], *state.epoch_ends[-1:]], default=0.0)
     state.progress, state.patience, state.finished, state.paused, state.stopping = None, None, None, False, None
@@ -223,12 +253,37 @@ def _log(state: RunState, event: Event) -> None:
     for line in text.splitlines() or [""]:
         state.log.append((event.time, level, line))
         state.log_total += 1
+    _cut_log(state)
+
+
+def _cut_log(state: RunState) -> None:
     if len(state.log) > 2 * LOG_LINES_KEPT:
         del state.log[:-LOG_LINES_KEPT]
 
 
+def _cut_alerts(state: RunState) -> None:
+    if len(state.alerts) > 2 * ALERTS_KEPT:
+        newest = {alert.kind: alert for alert in state.alerts[:-ALERTS_KEPT] if alert.kind}
+        state.alerts = [*newest.values(), *state.alerts[-ALERTS_KEPT:]]
+
+
+def _take_over(state: RunState, past: RunState) -> None:
+    """Become what somebody else has folded; the log and the alerts from before stay, in front of its own."""
+    before = state.copy()
+    for name, value in vars(past.copy()).items():
+        setattr(state, name, value)
+    state.log, state.alerts = before.log + state.log, before.alerts + state.alerts
+    state.log_total += before.log_total
+    state.alerts_total += before.alerts_total
+    _cut_log(state)
+    _cut_alerts(state)
+
+
 def fold(state: RunState, event: Event) -> RunState:
     """Take one event into the state, and give it back: `reduce(fold, events, RunState())` is a whole run."""
+    if isinstance(event, Past):
+        _take_over(state, event.state)
+        return state
     state.now = event.time
     match event:
         case RunStarted():
@@ -242,7 +297,7 @@ def fold(state: RunState, event: Event) -> RunState:
                     event.loss,
                     event.ce,
                     event.triplet,
-                    step=(event.epoch - 1) * event.total + event.done,
+                    step=float((event.epoch - 1) * event.total + event.done),
                     seconds=_seconds(state, event),
                     grad_norm=event.grad_norm,
                     lr=event.lr,
@@ -251,16 +306,19 @@ def fold(state: RunState, event: Event) -> RunState:
         case EpochFinished(metrics=metrics):
             state.epochs.append(metrics)
             state.epoch_ends.append(_seconds(state, event))
+            state.epoch_times.append(event.time)
         case Patience():
             state.patience = event
         case CheckpointSaved():
-            state.checkpoints.append(event)
+            state.checkpoints = [*(saved for saved in state.checkpoints if saved.kind != event.kind), event]
         case Paused():
             state.paused = event.paused
         case Stopping():
             state.stopping = event.after
         case Alert():
             state.alerts.append(event)
+            state.alerts_total += 1
+            _cut_alerts(state)
         case Cleared():
             state.over[event.kind] = event.time
         case System():

@@ -135,11 +135,14 @@ def _last_events(path: Path) -> list[Event]:
 
 def _metrics(path: Path) -> list[dict[str, float]]:
     """The rows of `metrics.csv` that are whole: epoch, Rank-1 and mAP."""
-    rows = []
+    rows: list[dict[str, float]] = []
     with suppress(OSError, csv.Error), path.open(encoding="utf-8", errors="replace", newline="") as file:
-        for row in csv.DictReader(line.replace("\0", "") for line in file):
-            with suppress(KeyError, TypeError, ValueError):
-                rows.append({name: float(row[name]) for name in ("epoch", "rank1", "mAP")})
+        lines = csv.reader(line.replace("\0", "") for line in file)
+        titles = next(lines, [])
+        columns = [(name, titles.index(name)) for name in ("epoch", "rank1", "mAP") if name in titles]
+        for line in lines if len(columns) == 3 else ():
+            with suppress(IndexError, ValueError):
+                rows.append({name: float(line[at]) for name, at in columns})
     return [row for row in rows if math.isfinite(row["epoch"])]
 
 

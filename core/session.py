@@ -15,13 +15,15 @@ from core.control_socket import ControlServer
 from core.data_wait import DataWait
 from core.emitter import Emitter
 from core.errors import ReidError
-from core.events import Alert, Cleared, EpochMetrics, Event, Level, LogLine, Paused, RunFinished, System
+from core.events import Alert, EpochMetrics, Event, Level, LogLine, RunFinished
 from core.faults import explain
+from core.history import read_history
 from core.profile import Profile
 from core.recorder import Recorder
-from core.run_folder import clear_leftovers, new_run_folder, past_events, resumed_profile, save_profile
+from core.run_folder import clear_leftovers, new_run_folder, resumed_profile, save_profile
 from core.run_list import remember
 from core.run_lock import held
+from core.run_state import Past
 from core.saver import newest_checkpoint
 from core.system import SystemMonitor
 from core.trainer import Trainer
@@ -50,7 +52,8 @@ def resume_run(
 ) -> RunFinished:
     """Go on with a run in its folder, from its newest LAST that can be read, or from the start where it has none yet.
 
-    `listen` is told the events so far first, so that a screen shows the whole run. For the rest as `run_profile`.
+    `listen` is told first what was so far (`Past`), so that a screen shows the whole run. For the rest as
+    `run_profile`.
 
     Args:
         folder: the run folder.
@@ -63,12 +66,10 @@ def resume_run(
         with held(folder, lock):  # from here on nobody else reads or writes what is about to change
             clear_leftovers(folder)
             checkpoint, problems = newest_checkpoint(folder)
+            past = read_history(folder).state.cut_off()
             watch = Watch()
-            for event in past_events(folder):
-                watch.remember(event)
-                # Those ends, pauses and faults are over.
-                if not isinstance(event, RunFinished | Paused | Alert | Cleared | System):
-                    listen(event)
+            watch.remember(past)
+            listen(Past(past.now, past))
             if overrides:
                 save_profile(folder, profile)
             return _train(profile, folder, checkpoint, listen, control, problems, watch)

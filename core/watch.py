@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from core.events import Alert, Cleared, EpochFinished, Event, LogLine, Progress, RunFinished, RunStarted, System
 from core.gpus import gpu_of
+from core.run_state import RunState
 from core.watch_outage import Finding
 from core.watch_rules import (
     DataSlow,
@@ -50,10 +51,14 @@ class Watch:
         """Take one event into account."""
         return [said for finding in self._findings(event) if (said := self._news(finding, event.time))]
 
-    def remember(self, event: Event) -> None:
-        """Take an event of the time before the run was resumed into account; nothing is told, and no outage holds."""
-        if not isinstance(event, System):
-            self.see(event)
+    def remember(self, past: RunState) -> None:
+        """Take the time before the run was resumed into account; nothing is told, and no outage holds."""
+        for then, row in zip(past.epoch_times, past.epochs, strict=True):
+            if row.epoch > 0:
+                self._flat.remember(then, row)
+                self._overfitting.remember(then, row)
+        for saved in past.checkpoints:
+            self._disk.hear(saved)
 
     def _findings(self, event: Event) -> Iterator[Finding]:
         match event:

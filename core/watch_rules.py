@@ -125,8 +125,11 @@ class LossFlat:
     def forget_from(self, epoch: int) -> None:
         self._rows = [(time, row) for time, row in self._rows if row.epoch < epoch]
 
-    def see(self, now: float, row: EpochMetrics) -> Finding:
+    def remember(self, now: float, row: EpochMetrics) -> None:
         self._rows.append((now, row))
+
+    def see(self, now: float, row: EpochMetrics) -> Finding:
+        self.remember(now, row)
         losses = [old.loss for _, old in self._rows]
         if len(losses) <= FLAT_EPOCHS or not all(map(math.isfinite, losses[-FLAT_EPOCHS:])):
             return Finding("loss-flat", None)
@@ -153,10 +156,14 @@ class Overfitting:
     def forget_from(self, epoch: int) -> None:
         self._rows = [(time, row) for time, row in self._rows if row.epoch < epoch]
 
+    def remember(self, now: float, row: EpochMetrics) -> None:
+        if not math.isnan(row.rank1):
+            self._rows.append((now, row))
+
     def see(self, now: float, row: EpochMetrics) -> Finding:
         if math.isnan(row.rank1):
             return Finding("overfitting", None)
-        self._rows.append((now, row))
+        self.remember(now, row)
         rates = [old.rank1 for _, old in self._rows]
         if len(rates) <= OVERFIT_EPOCHS or math.isnan(row.train_rank1):
             return Finding("overfitting", None)

@@ -16,12 +16,14 @@ from pathlib import Path
 from core.control import RunControl
 from core.control_socket import ask
 from core.errors import ReidError
-from core.event_file import EventFile
-from core.events import NAN, Alert, EpochFinished, Event, Paused, RunFinished, RunStarted, Stopping
+from core.events import NAN, Alert, EpochFinished, Event, LogLine, Paused, RunFinished, RunStarted, Stopping
+from core.history import History
 from core.run_lock import is_live, is_waiting
+from core.run_state import Past, RunState
 from reid_tui.event_queue import EventQueue
 
 FOLLOW_SECONDS = 0.25
+LONG = 16 * 2**20  # bytes of events that take more than a second
 
 
 class RemoteControl(RunControl):
@@ -60,6 +62,12 @@ class RemoteControl(RunControl):
         """A wish has not reached the run: what it said last is still true."""
         self._paused, self._stop_after_batch, self._stop_after_epoch = self._heard
 
+    def hear_past(self, state: RunState) -> None:
+        """What the run has said before it was listened to."""
+        stopping = None if state.finished else state.stopping
+        self._heard = (state.paused and not stopping, stopping == "batch", stopping is not None)
+        self.forget()
+
     def hear(self, event: Event) -> None:
         """What the run says is true, whoever wished for it."""
         match event:
@@ -75,7 +83,7 @@ class RemoteControl(RunControl):
 
 
 class AttachedRun:
-    """Follows a run folder from a thread of its own, from the first event on.
+    """Follows a run folder from a thread of its own: what it has said so far as `Past`, then one event after another.
 
     Args:
         folder: the run folder.
@@ -95,7 +103,9 @@ class AttachedRun:
         self._on_events = on_events
         self._queue = EventQueue(on_events)
         self._process = process
-        self._events = EventFile(folder / "events.jsonl")
+        self._history: History | None = None  # None: nothing was read yet
+        self._caught_up = False  # the past was told
+        self._left = threading.Event()
         self._alive = True
         self._waiting = False
         self._built = False
@@ -113,6 +123,7 @@ class AttachedRun:
     def leave(self) -> None:
         """Wishes so far are passed on still; then the thread ends. What is known of the run stays as it is."""
         self._wishes.put(None)
+        self._left.set()
 
     @property
     def alive(self) -> bool:
@@ -157,7 +168,11 @@ class AttachedRun:
         if self._process is not None:
             self._process.poll()
         alive = is_live(self.folder)  # before the file: a run says its last word, and lets go of its folder then
-        while events := self._events.read():
+        if self._history is None:
+            self._history = History(self.folder)
+        if not self._caught_up:
+            self._catch_up(self._history)
+        while events := self._history.events.read():
             for event in events:
                 self._hear(event)
         waiting = alive and is_waiting(self.folder)
@@ -166,6 +181,24 @@ class AttachedRun:
             self._on_events()
         if not alive and self._finished is None:
             self._hear(self._crashed())
+
+    def _catch_up(self, history: History) -> None:
+        if (size := history.unread) > LONG:
+            words = f"reading {size / 1e6:.0f} MB of events; what they come to is kept for the next time"
+            self.emit(LogLine(time.time(), "info", words))
+        while history.read():
+            if self._left.is_set():  # a long run that was never read before takes its time
+                return
+        history.keep()
+        self._caught_up = True
+        state = history.state
+        if math.isnan(state.now):
+            return  # it has not said anything
+        self._remote.hear_past(state)
+        self._built, self._finished, self._heard_at = state.started is not None, state.finished, state.now
+        self._began = state.started.time if state.started else NAN
+        self._epoch = state.epochs[-1].epoch if state.epochs else 0
+        self.emit(Past(state.now, state))
 
     def _hear(self, event: Event) -> None:
         self._remote.hear(event)

@@ -23,7 +23,7 @@ from core import events
 from core.control import RunControl
 from core.log_text import log_text, percent
 from core.printable import clean
-from core.run_state import RunState, fold
+from core.run_state import Past, RunState, fold
 from reid_tui.ascii import to_ascii
 from reid_tui.output import is_gone, lead_away
 from reid_tui.settings import locale_is_ascii
@@ -183,11 +183,16 @@ class _Printer:
 
     def __call__(self, event: events.Event) -> None:
         fold(self._state, event)
-        if isinstance(event, events.Progress):
+        if isinstance(event, Past):
+            for _, level, text in event.state.log:
+                self._print(level, text)
+        elif isinstance(event, events.Progress):
             self._draw(event)
         elif (logged := log_text(event)) is not None:
-            level, text = logged
-            self._console.print(Text(text, style=STYLES[level]))
+            self._print(*logged)
+
+    def _print(self, level: str, text: str) -> None:
+        self._console.print(Text(text, style=STYLES[level]))
 
     def _draw(self, event: events.Progress) -> None:
         if self._phase != (event.phase, event.epoch):

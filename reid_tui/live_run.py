@@ -10,6 +10,7 @@ from collections.abc import Callable
 from core.control import RunControl
 from core.errors import ReidError
 from core.events import Alert, CheckpointSaved, EpochFinished, Event, LogLine, RunFinished, RunStarted
+from core.run_state import Past
 from reid_tui.event_queue import EventQueue
 
 Emit = Callable[[Event], None]
@@ -37,7 +38,7 @@ class LiveRun:
         self._now = now
         self._began = now()
         self._epoch = 0
-        self._checkpoints: list[str] = []
+        self._checkpoints: dict[str, None] = {}  # each once
         self._built = False
         self._finished: RunFinished | None = None
         self._thread = threading.Thread(target=self._run, name="training", daemon=False)
@@ -76,8 +77,10 @@ class LiveRun:
         match event:
             case EpochFinished(metrics=metrics):
                 self._epoch = metrics.epoch
+            case Past(state=state):
+                self._epoch = state.epochs[-1].epoch if state.epochs else 0
             case CheckpointSaved(path=path):
-                self._checkpoints.append(path)
+                self._checkpoints[path] = None
             case RunStarted():
                 self._built = True
             case RunFinished():

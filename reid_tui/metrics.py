@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
 from core.events import EpochMetrics
@@ -113,12 +114,13 @@ class RunCurves:
             self._epochs, self._taken, self._batches = state.epochs, 0, batches
             self._places = {"epoch": [], "step": [], "time": []}
             self._values = {metric.id: [] for metric in METRICS if not metric.per_step}
-        for row, end in zip(state.epochs[self._taken :], state.epoch_ends[self._taken :], strict=True):
-            self._places["epoch"].append(float(row.epoch))
-            self._places["step"].append(float(row.epoch * batches))
-            self._places["time"].append(end)
+        rows = state.epochs[self._taken :]
+        if rows:  # thousands at once, where a long run is opened
+            self._places["epoch"].extend(float(row.epoch) for row in rows)
+            self._places["step"].extend(float(row.epoch * batches) for row in rows)
+            self._places["time"].extend(state.epoch_ends[self._taken :])
             for id, values in self._values.items():
-                values.append(getattr(row, BY_ID[id].field))
+                values.extend(map(attrgetter(BY_ID[id].field), rows))
         if fresh or self._taken < len(state.epochs):
             best = state.best
             self._best = None if best is None else state.epochs.index(best)

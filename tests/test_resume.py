@@ -18,7 +18,7 @@ import torch
 
 from core import trainer as trainer_module
 from core.control import RunControl
-from core.events import Alert, Progress, RunStarted, from_json
+from core.events import Alert, CheckpointSaved, Progress, RunStarted, from_json
 from core.profile_files import write_profile
 from core.run_lock import held
 from core.run_state import RunState, fold
@@ -195,7 +195,7 @@ def test_data_that_have_changed_are_refused(train, tiny_profile, tiny_set, tmp_p
 
 def test_minutes_within_an_epoch(train, tiny_profile):
     outcome = train(tiny_profile(epochs=1, checkpoint_minutes=1e-9))
-    saved = [event for event in outcome.state.checkpoints if event.kind == "LAST"]
+    saved = [event for event in outcome.of(CheckpointSaved) if event.kind == "LAST"]
     assert len(saved) > 3
 
 

@@ -45,7 +45,7 @@ def alert_lines(state: RunState, width: int = 0) -> list[Content]:
             message = [part for line in message for part in line.wrap(width - 2)]
         lines += [title, *(Content("  ") + line for line in message), Content("")]
     if len(alerts) > MOST_SHOWN:
-        lines.append(Content(f"and {plural(len(alerts) - MOST_SHOWN, 'older alert')}: run.log has them"))
+        lines.append(Content(f"and {plural(state.alerts_total - MOST_SHOWN, 'older alert')}: run.log has them"))
     return lines
 
 
@@ -105,7 +105,7 @@ class AlertsScreen(ModalScreen[None]):
         state = self._state
         width = self.query_one(VerticalScroll).scrollable_content_region.width
         over = (len(state.over), max(state.over.values(), default=0.0))
-        wanted = (len(state.alerts), *over, state.finished is None, width)
+        wanted = (state.alerts_total, *over, state.finished is None, width)
         if wanted != self._shown:
             self._shown = wanted
             self.query_one("#alerts", Static).update(Content("\n").join(alert_lines(state, width)))

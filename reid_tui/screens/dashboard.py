@@ -21,7 +21,7 @@ from textual.widgets import Footer
 
 from core.events import Alert, CheckpointSaved, Level, LogLine, Paused, RunStarted
 from core.printable import clean
-from core.run_state import RunState, fold
+from core.run_state import Past, RunState, fold
 from reid_tui.event_queue import Run
 from reid_tui.keys import bindings
 from reid_tui.notify import Notifier
@@ -105,6 +105,7 @@ class DashboardScreen(RunCharts, Screen[None]):
         for line in output or []:
             fold(self.state, line)
         self._folding_soon = False
+        self._folded_at = -math.inf
         self._wishes: dict[str, str] = {}
         self._dialog: ChoiceDialog | None = None
         self._ended_at = -math.inf
@@ -162,12 +163,13 @@ class DashboardScreen(RunCharts, Screen[None]):
     def _fold_soon(self) -> None:
         if not self._folding_soon:
             self._folding_soon = True
-            self.set_timer(settings_of(self.app).redraw_seconds, self.fold_now)
+            wait = self._folded_at + settings_of(self.app).redraw_seconds - time.monotonic()
+            self.set_timer(max(wait, 0.001), self.fold_now)
 
     def fold_now(self) -> None:
         """Take what the run has said, and draw what has changed."""
-        self._folding_soon = False
-        ended_before, alerts = self.state.finished, len(self.state.alerts)
+        self._folding_soon, self._folded_at = False, time.monotonic()
+        ended_before, alerts = self.state.finished, self.state.alerts_total
         events = self.live.take()
         for event in events:
             fold(self.state, event)
@@ -182,7 +184,7 @@ class DashboardScreen(RunCharts, Screen[None]):
                 self._wishes.pop("pause", None)
             elif isinstance(event, Alert) and event.level == "error":
                 self._wishes.pop("checkpoint", None)  # it could not be saved, or not be asked for
-            elif isinstance(event, RunStarted):
+            elif isinstance(event, RunStarted | Past):
                 # Everything is imported and built. Unfrozen, it would be walked by every full collection of the
                 # garbage collector, which stops the screen for a quarter of a second.
                 gc.freeze()
@@ -192,7 +194,8 @@ class DashboardScreen(RunCharts, Screen[None]):
             self._wishes.pop("pause", None)
         if isinstance(notifier := getattr(self.app, "notifier", None), Notifier):
             notifier.hear(self.state.started.name if self.state.started else self.run_title, events)
-        for alert in self.state.alerts[alerts:][-3:]:
+        alerts = self.state.alerts_total - alerts
+        for alert in self.state.alerts[-alerts:][-3:] if alerts else ():
             # A warning is in the status line, its count beside it; a toast would cover the panels for it.
             if alert.level == "error":
                 self._toast(alert)

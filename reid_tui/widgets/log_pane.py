@@ -44,12 +44,14 @@ class LogPane(RichLog, can_focus=False):
         if missing <= 0:
             return
         folder = f"{state.started.folder}/" if state.started else ""
+        lines = []
         for time, level, logged in state.log[-missing:]:
             text = clean(logged.replace(folder, "") if folder else logged)
             mark, colour = _MARKS.get(level, ("", ""))
-            line = Text.assemble((clock(time), "dim"), "  ", (mark, colour), (text, colour))
-            line.overflow = "fold"
-            self.write(line, width=width)
+            lines.append(Text.assemble((clock(time), "dim"), "  ", (mark, colour), (text, colour)))
+        written = Text("\n").join(lines)  # at once: hundreds of lines, one by one, are a tenth of a second
+        written.overflow = "fold"
+        self.write(written, width=width)
         self._written = state.log_total
 
     def render_line(self, y: int) -> Strip:

@@ -28,8 +28,9 @@ class StatusLine(Panel):
         self.redraw()
 
     def lines(self, width: int) -> list[Content]:
-        alerts = [alert for alert in self._state.alerts if alert.level != "info"]
-        count = Content.styled(f"  ! {plural(len(alerts), 'alert')}", "bold $warning") if alerts else Content("")
+        state = self._state
+        alerts = state.alerts_total - sum(alert.level == "info" for alert in state.alerts)
+        count = Content.styled(f"  ! {plural(alerts, 'alert')}", "bold $warning") if alerts else Content("")
         text = self._text().truncate(max(width - count.cell_length, 8), ellipsis=True)
         return [Content.assemble(text, " " * max(width - text.cell_length - count.cell_length, 0), count)]
 

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from core.events import (
     RunFinished,
     System,
 )
+from core.run_state import RunState, fold
 from core.watch import TITLES, Watch, Watched
 from tests.core.test_events import STARTED
 
@@ -261,15 +263,13 @@ class TestResume:
     def test_what_still_holds_is_told_again_and_the_history_is_kept(self) -> None:
         watch = Watch()
         rows = epochs(*[{"loss": 6.2, "triplet": 0.3, "train_rank1": 0.02}] * 8)
-        for event in (STARTED, *rows[:7]):
-            watch.remember(event)
+        watch.remember(reduce(fold, [STARTED, *rows[:7]], RunState()))
         assert told(replace(STARTED, resumed_epoch=8), rows[7], watch=watch) == alerts("loss-flat")
 
     def test_epochs_that_come_again_count_once(self) -> None:
         watch = Watch()
         rows = epochs(*[{"loss": 6.2, "triplet": 0.3, "train_rank1": 0.02}] * 5)
-        for event in (STARTED, *rows):
-            watch.remember(event)
+        watch.remember(reduce(fold, [STARTED, *rows], RunState()))
         assert told(replace(STARTED, resumed_epoch=1), *rows, watch=watch) == []
 
 

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,8 +14,10 @@ import pytest
 
 from core.control import RunControl
 from core.control_socket import ControlServer, ask
-from core.events import Alert, Event, LogLine, Paused, RunFinished, RunStarted, Stopping
+from core.events import Alert, Event, LogLine, Paused, RunFinished, Stopping
+from core.history import History
 from core.run_lock import held
+from core.run_state import Past, RunState, fold
 from reid_tui import attached_run
 from reid_tui.attached_run import AttachedRun
 from tests.run_folders import ended, holder, make_run, say, started, trained, wait_until
@@ -25,7 +28,7 @@ def followers() -> list[threading.Thread]:
 
 
 class Screen:
-    """Whoever draws: keeps what it has taken."""
+    """Whoever draws: keeps what it has taken, and what that comes to."""
 
     opened: ClassVar[list[Screen]] = []
 
@@ -33,6 +36,7 @@ class Screen:
         self.poked = 0
         self.run = AttachedRun(folder, self._poke)
         self.events: list[Event] = []
+        self.state = RunState()
         self.run.begin()
         self.opened.append(self)
 
@@ -40,7 +44,9 @@ class Screen:
         self.poked += 1
 
     def of(self, kind: type) -> list[Event]:
-        self.events += self.run.take()
+        new = self.run.take()
+        self.events += new
+        reduce(fold, new, self.state)
         return [event for event in self.events if isinstance(event, kind)]
 
 
@@ -66,9 +72,12 @@ def live(folder: Path) -> Iterator[RunControl]:
         yield control
 
 
-def test_events_come_through_in_order_those_before_and_those_to_come(folder: Path, live: RunControl) -> None:
+def test_the_past_comes_as_a_state_and_what_follows_in_order(folder: Path, live: RunControl) -> None:
     screen = Screen(folder)
-    wait_until(lambda: len(screen.of(Event)) == 3)
+    wait_until(lambda: screen.of(Past))
+    assert len(screen.events) == 1
+    assert screen.state.started == started(folder)
+    assert [row.rank1 for row in screen.state.epochs] == [0.5]
     assert screen.run.built and screen.run.alive and screen.run.finished is None
     say(folder, *(LogLine(float(number), "info", "x") for number in range(500)))
     wait_until(lambda: len(screen.of(LogLine)) == 500)
@@ -86,7 +95,7 @@ def test_a_run_that_has_said_nothing_yet(tmp_path: Path) -> None:
         screen = Screen(folder)
         assert not screen.run.built and screen.run.alive
         say(folder, started(folder))
-        wait_until(lambda: screen.of(RunStarted))
+        wait_until(lambda: screen.of(Event) and screen.state.started)
         assert screen.run.built
 
 
@@ -124,6 +133,7 @@ def test_wishes_are_passed_on_before_the_run_is_left(folder: Path, live: RunCont
 def test_what_another_screen_has_wished_for_is_known(folder: Path, live: RunControl) -> None:
     screen = Screen(folder)
     control = screen.run.control
+    wait_until(lambda: screen.of(Past))
     say(folder, Paused(1.0, True))
     wait_until(lambda: control.paused)
     say(folder, Paused(2.0, False))
@@ -134,7 +144,7 @@ def test_what_another_screen_has_wished_for_is_known(folder: Path, live: RunCont
     wait_until(lambda: control.stopping == "batch")
     say(folder, ended("stopped"))
     wait_until(lambda: control.stopping is None)
-    assert len(screen.of(Event)) == 8
+    assert [type(event) for event in screen.of(Event)] == [Past, Paused, Paused, Stopping, Stopping, RunFinished]
 
 
 def test_two_screens_agree(folder: Path, live: RunControl) -> None:
@@ -192,13 +202,15 @@ def test_a_run_that_has_ended_says_so_itself(folder: Path) -> None:
     screen = Screen(folder)
     wait_until(lambda: not screen.run.alive)
     assert screen.run.finished == ended("stopped")
-    assert screen.of(RunFinished) == [ended("stopped")]
+    screen.of(Past)
+    assert screen.state.finished == ended("stopped")
+    assert not screen.of(RunFinished)  # it is not crashed as well
 
 
 def test_a_run_whose_process_is_killed_is_crashed_and_comes_to_life_again_when_resumed(folder: Path) -> None:
     with holder(folder) as process:
         screen = Screen(folder)
-        wait_until(lambda: len(screen.of(Event)) == 3)
+        wait_until(lambda: screen.of(Past))
         assert screen.run.alive and screen.run.finished is None
         process.kill()
         process.wait(10)
@@ -223,11 +235,14 @@ def test_the_last_word_is_read_before_the_run_is_called_crashed(folder: Path) ->
     say(folder, *(LogLine(float(number), "info", "x" * 1000) for number in range(3000)), ended("finished"))
     screen = Screen(folder)
     wait_until(lambda: not screen.run.alive)
-    assert screen.of(RunFinished) == [ended("finished")]
+    wait_until(lambda: screen.of(Past))
+    assert screen.state.finished == ended("finished")
+    assert not screen.of(RunFinished)
 
 
 def test_damage_in_the_file_does_not_end_the_following(folder: Path, live: RunControl) -> None:
     screen = Screen(folder)
+    wait_until(lambda: screen.of(Past))
     with (folder / "events.jsonl").open("ab") as file:
         file.write(b"[" * 100_000 + b"\n\xff\0\n" + b'{"event": "LogLine", "time": null, "level": 3, "text": []}\n')
     say(folder, LogLine(7.0, "info", "after it"))
@@ -244,8 +259,57 @@ def test_a_folder_that_cannot_be_read_is_told_once_and_tried_again(folder: Path,
     time.sleep(0.1)  # some more looks
     (folder / "events.jsonl").rmdir()
     (folder / "aside").rename(folder / "events.jsonl")
-    wait_until(lambda: screen.of(RunStarted))
+    wait_until(lambda: screen.of(Event) and screen.state.started)  # as the past, or one by one if it was away just now
     wait_until(lambda: screen.run.alive)
-    assert len(screen.of(Alert)) == 1
+    assert len(screen.of(Alert)) == len(screen.state.alerts) == 1
     ask(folder, do="checkpoint")
     assert live.take_checkpoint()
+
+
+@pytest.mark.parametrize(
+    ("said", "paused", "stopping"),
+    [
+        ([Paused(1.0, True)], True, None),
+        ([Paused(1.0, True), Paused(2.0, False)], False, None),
+        ([Stopping(1.0, "epoch", "x")], False, "epoch"),
+        ([Paused(1.0, True), Stopping(2.0, "batch", "x")], False, "batch"),
+        ([Stopping(1.0, "batch", "x"), ended("stopped")], False, None),
+        ([Paused(1.0, True), started(Path("run"), resumed_epoch=2)], False, None),
+    ],
+)
+def test_wishes_of_the_past_are_known(
+    folder: Path, live: RunControl, said: list[Event], paused: bool, stopping: str | None
+) -> None:
+    say(folder, *said)
+    screen = Screen(folder)
+    wait_until(lambda: screen.of(Past))
+    assert (screen.run.control.paused, screen.run.control.stopping) == (paused, stopping)
+
+
+def test_a_long_past_that_was_never_read_is_announced_and_kept(
+    folder: Path, live: RunControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(folder, *(LogLine(float(number), "info", "x" * 1000) for number in range(1500)))
+    monkeypatch.setattr(attached_run, "LONG", 1 << 20)
+    for announced in (True, False):
+        screen = Screen(folder)
+        wait_until(lambda: screen.of(Past))  # noqa: B023
+        assert [type(event) for event in screen.events] == [LogLine, Past][not announced :]
+        assert screen.state.log[-1][2] == "x" * 1000
+        say(folder, LogLine(9e9, "info", "x" * 1000))
+        wait_until(lambda: len(screen.of(LogLine)) == 1 + announced)  # noqa: B023
+    assert (folder / "events.state").exists()
+
+
+def test_who_leaves_while_a_long_past_is_read_is_not_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = threading.Event()
+
+    def endless(history: History) -> bool:
+        read.set()
+        return True
+
+    monkeypatch.setattr(History, "read", endless)
+    screen = Screen(folder)
+    assert read.wait(10)
+    screen.run.leave()
+    wait_until(lambda: not followers())
