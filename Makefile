@@ -1,9 +1,10 @@
 # make demo: install and watch a small model train.   make test: install and run lint, types and tests.
+# make bench: measure how fast it is, on a machine that does nothing else (minutes).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test install lint types unit docs clean
+.PHONY: demo test bench install lint types unit docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/reid-tui demo
@@ -19,6 +20,9 @@ types: $(VENV)/.installed-dev
 
 unit: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 3 --dist loadfile  # three on two cores: terminals and pauses wait more than they work
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks --json bench.json
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m docs.make_reference

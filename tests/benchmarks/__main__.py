@@ -19,7 +19,7 @@ from rich.table import Table
 from tests.benchmarks.machine import machine
 from tests.benchmarks.row import Row
 
-NAMES = ("input_pipeline", "evaluation", "training", "startup", "key_press", "traffic", "open_run", "gpu")
+NAMES = ("input_pipeline", "evaluation", "train_loop", "with_app", "startup", "key_press", "traffic", "open_run", "gpu")
 
 
 def main() -> int:
