@@ -68,7 +68,7 @@ class TrainStep:
     ) -> None:
         self.classifier, self.train = classifier, train
         self.device, self.precision, self.tf32 = device, precision, tf32
-        self._backbone: Callable[[Tensor], Tensor] = forward or backbone
+        self._backbone: Callable[[Tensor], Tensor] = backbone if forward is None else forward
         trained = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
         self.parameters = [*trained, *classifier.parameters()]
         self.optimizer = torch.optim.Adam(
