@@ -250,6 +250,7 @@ class TestMemory:
         assert message.startswith("Out of GPU memory: " if kind == "gpu" else "Out of memory: ")
         assert "batches of 8 images of 32x32 in fp32 did not fit on cpu" in message
         assert "train.batch_size = 4, or a data.image_size below [32, 32]" in message
+        assert "Launch anew with train.micro_batch = 4 (the loss still sees the whole batch), or " in message
         assert outcome.checkpoints["FINAL"].name in message and "bf16" not in message
         [alert] = outcome.of(Alert)
         assert f"{alert.title}: {alert.message}" == message
