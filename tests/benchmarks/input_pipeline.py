@@ -29,7 +29,6 @@ from tests.benchmarks.row import Row, alternately, seconds
 IMAGES, BATCH, SIZE = 96, 32, (224, 224)
 ROUNDS = 5
 PEER = "torchvision ImageFolder + Resize + ToTensor, as many threads"
-CPU = torch.device("cpu")
 
 
 def rows() -> list[Row]:
