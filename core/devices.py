@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
 import torch
 
 from core.errors import ReidError
@@ -42,6 +45,36 @@ def choose_precision(wish: str, device: torch.device) -> str:
     if wish == "fp16" and device.type != "cuda":
         raise ReidError("Precision not there", f"run.precision is fp16, which needs CUDA, not {device}; try `auto`")
     return wish
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Autocast of the forward pass; nothing for fp32."""
+    dtype = PRECISIONS[precision]
+    return torch.autocast(device.type, dtype=dtype) if dtype else nullcontext()
+
+
+@contextmanager
+def products(device: torch.device, *, tf32: bool) -> Iterator[None]:
+    """Inside, CUDA's matrix products and convolutions of fp32 numbers are in TF32, or in full fp32; then as before.
+
+    The process has one such setting, so it is kept to the passes through the model: whatever ranks embeddings finds
+    torch's own, full fp32 for matrix products. Not nested in another of the kind, nor in two threads at once.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    # Of the ways to say so, this one is neither deprecated nor new in torch 2.9; the two go together.
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    _set_tf32("high" if tf32 else "highest", tf32)
+    try:
+        yield
+    finally:
+        _set_tf32(*before)
+
+
+def _set_tf32(matrices: str, convolutions: bool) -> None:
+    torch.set_float32_matmul_precision(matrices)
+    torch.backends.cudnn.allow_tf32 = convolutions
 
 
 def describe(device: torch.device) -> str:

@@ -71,7 +71,9 @@ def _smaller(trainer: Trainer) -> str:
         return f"{profile.model.name} itself did not fit; end other programs that take memory, or use a smaller model"
     device, precision = trainer.parts.device, trainer.parts.precision
     batch = smaller_batch(profile.train)
-    ways = [f"train.batch_size = {batch}"] if batch else []
+    part = profile.train.micro_batch or profile.train.batch_size
+    ways = [f"train.micro_batch = {part // 2} (the loss still sees the whole batch)"] if part >= 4 else []
+    ways += [f"train.batch_size = {batch}"] if batch else []
     if device.type != "cpu" and precision == "fp32":
         ways.append('run.precision = "bf16"')
     ways.append(f"a data.image_size below [{height}, {width}]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.checkpoint import Checkpoint, restore_model
+from core.data.augment import draw, erased, shifted
+from core.data.on_device import channels, moved, to_images
 from core.data.shelf import Shelves
 from core.data.store import ImageStore
 from core.data.unreadable import Unreadable
 from core.dataset import as_begun_with, read_dataset
-from core.devices import choose_device, choose_precision, describe
+from core.devices import autocast, choose_device, choose_precision, describe, products
 from core.errors import ReidError
 from core.events import RunStarted
 from core.model import build_model
-from core.profile import Profile
+from core.model_switches import checkpoint_gradients, compile_faults, compiled
+from core.profile import Augment, Profile
 from core.samplers import Batches, pk_batches, shuffle_batches
-from core.step import TrainStep, autocast, moved, on_device
+from core.step import TrainStep
 from core.validation import ValidationImages
 
 
@@ -71,7 +75,8 @@ class Parts:
         self.classifier = nn.Linear(self.model.embedding_dim, len(self.data.identity_names)).to(self.device)
         if resume:
             self.classifier.load_state_dict(resume.classifier)
-        self.step = TrainStep(self.model, self.classifier, profile.train, self.device, self.precision)
+        self.tf32 = profile.run.tf32 and self.precision == "fp32"
+        self.step = self._step(tell)
         normalized = profile.data.normalize == "clip"
         self.mean = self.model.mean if normalized else None
         self.std = self.model.std if normalized else None
@@ -79,6 +84,18 @@ class Parts:
         size = profile.data.image_size
         self.train_images = ImageStore(self.data.train.paths, size, pool, shelves, unreadable)
         self.validation_images = ValidationImages(self.data.splits, size, pool, shelves, unreadable)
+
+    def _step(self, tell: Callable[[str], None]) -> TrainStep:
+        """The training step with the switches of `[train]`."""
+        train, forward = self.profile.train, None
+        if train.grad_checkpointing:
+            checkpoint_gradients(self.model)
+        if train.compile:
+            tell("looking whether torch can compile here; the first batches are slow, as the model is compiled in them")
+            forward = compiled(self.model, self.device)
+        return TrainStep(
+            self.model, self.classifier, train, self.device, self.precision, tf32=self.tf32, forward=forward
+        )
 
     def batches_of(self, epoch: int) -> Batches:
         """Indices into the training images of each batch of an epoch."""
@@ -93,15 +110,41 @@ class Parts:
         self.train_images.close()
         self.validation_images.store.close()
 
-    def train_on(self, indices: NDArray[np.int64], pixels: Tensor) -> None:
-        """One step: (B,) indices, and their images as (B, H, W, 3) uint8 on the CPU."""
+    def train_on(self, indices: NDArray[np.int64], pixels: Tensor, epoch: int, batch: int) -> None:
+        """One step.
+
+        Args:
+            indices: (B,) of the training images.
+            pixels: they, (B, H, W, 3) uint8 on the CPU.
+            epoch, batch: their place in the run, counted from 1; augmentations are drawn from it.
+
+        Raises:
+            ReidError: `train.compile` is on, and the model cannot be compiled.
+        """
         ids = moved(torch.from_numpy(self.data.train_ids[indices]), self.device)
-        self.step(on_device(pixels, self.device, self.mean, self.std), ids)
+        images = self._augmented(moved(pixels, self.device), epoch, batch)
+        with compile_faults() if self.profile.train.compile else nullcontext():
+            self.step(images, ids)
+
+    def _augmented(self, pixels: Tensor, epoch: int, batch: int) -> Tensor:
+        """(B, H, W, 3) uint8 on the device to the images to train on, (B, 3, H, W) fp32."""
+        augment = self.profile.augment
+        if augment == Augment():
+            return to_images(pixels, self.mean, self.std)
+        size = self.profile.data.image_size
+        drawn = moved(draw(augment, len(pixels), size, self.profile.run.seed, epoch, batch), self.device)
+        if augment.flip or augment.crop_padding:
+            pixels = shifted(pixels, drawn)
+        images = to_images(pixels, self.mean, self.std)
+        if augment.erase:
+            images = erased(images, drawn, channels((0.0,) if self.mean else self.model.mean, self.device))
+        return images
 
     def embed(self, pixels: Tensor) -> Tensor:
         """(B, H, W, 3) uint8 on the CPU to (B, D) fp32 embeddings on the device."""
-        with autocast(self.device, self.precision):
-            embeddings: Tensor = self.model(on_device(pixels, self.device, self.mean, self.std))
+        images = to_images(moved(pixels, self.device), self.mean, self.std)
+        with products(self.device, tf32=self.tf32), autocast(self.device, self.precision):
+            embeddings: Tensor = self.model(images)
         return embeddings.float()
 
     def describe(self, folder: Path, resumed_epoch: int, resumed_batch: int) -> RunStarted:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Rate = Annotated[float, Field(gt=0, le=10)]
+Chance = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -36,6 +37,12 @@ def _matches(pattern: str, words: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _none_or_some(value: int) -> int:
+    if value == 1:
+        raise ValueError("must be 0, or 2 at least: batch normalisation cannot train on an image alone")
+    return value
 
 
 def _some_distinct(value: tuple[int, ...]) -> tuple[int, ...]:
@@ -91,6 +98,11 @@ class Run(Table):
         "auto",
         description="autocast type of the forward pass; weights stay fp32. "
         "`auto`: bf16 on a GPU that has it, else fp16 on CUDA, else fp32",
+    )
+    tf32: bool = Field(
+        True,
+        description="on CUDA in `fp32`: products of training and embedding in TensorFloat-32, faster and with 10 bits "
+        "of mantissa; losses and rankings are in full fp32 all the same",
     )
     seed: int = Field(0, description="seed of every random draw", ge=0, le=2**31 - 1)
 
@@ -184,6 +196,41 @@ class Train(Table):
     early_stop_patience: int = Field(
         3, description="epochs without a better Rank-1 after which the run ends; 0: never", ge=0
     )
+    micro_batch: Annotated[int, Field(ge=0, le=65_536), AfterValidator(_none_or_some)] = Field(
+        0,
+        description="images that go through the image encoder at once, to save memory; 0: the whole batch. The loss "
+        "still sees the whole batch, at the price of a second forward pass; batch normalisation sees such a part",
+    )
+    grad_checkpointing: bool = Field(
+        False,
+        description="keep the inputs of the encoder's blocks alone and compute the rest again in the backward pass: "
+        "less memory, about a third slower, same result; for towers without batch normalisation (ViT, not RN50)",
+    )
+    compile: bool = Field(
+        False,
+        description="`torch.compile` the training's forward pass: the first batches take minutes, later ones are "
+        "faster, mostly on CUDA; needs a C++ compiler",
+    )
+
+
+class Augment(Table):
+    flip: Chance = Field(
+        0.0,
+        description="probability that a training image is mirrored left to right; it makes a right hand of a left one, "
+        "so leave it at 0 where sides tell identities apart",
+    )
+    crop_padding: int = Field(
+        0,
+        description="pixels that a training image is widened by on each side, its edge repeated, before a crop of its "
+        "old size is cut out at random; below half of the image's shorter side",
+        ge=0,
+        le=2_047,
+    )
+    erase: Chance = Field(
+        0.0,
+        description="probability that a box of a training image (0.02 to 0.4 of its area) is filled with the model's "
+        "mean colour: random erasing (Zhong et al., 2020)",
+    )
 
 
 class Validate(Table):
@@ -206,6 +253,7 @@ class Profile(Table):
     data: Data
     model: Model
     train: Train = Field(default_factory=Train)
+    augment: Augment = Field(default_factory=Augment)
     validation: Validate = Field(default_factory=Validate, alias="validate")
 
     def tables(self) -> dict[str, dict[str, Any]]:
@@ -214,17 +262,18 @@ class Profile(Table):
 
     @model_validator(mode="after")
     def _keys_fit_each_other(self) -> Profile:
-        if broken := [message for _, message in broken_rules(self.train.model_dump())]:
+        if broken := [message for _, message in broken_rules(self.model_dump(by_alias=True))]:
             raise ValueError("; ".join(broken))
         return self
 
 
-def broken_rules(train: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The rules across keys of `[train]` that are broken: (keys, what is wrong and the way out) of each.
+def broken_rules(tables: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The rules across keys that are broken: (keys, what is wrong and the way out) of each.
 
     Args:
-        train: values that are right by themselves; a rule that needs one that is not there is left out.
+        tables: values that are right by themselves; a rule that needs one that is not there is left out.
     """
+    train = tables.get("train", {})
     match train:
         case {"sampler": "pk", "batch_size": batch, "images_per_identity": k}:
             keys = ("train.batch_size", "train.images_per_identity", "train.sampler")
@@ -238,3 +287,13 @@ def broken_rules(train: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], st
         case {"warmup_epochs": warmup, "epochs": epochs} if warmup > epochs:
             text = f"is more than train.epochs {epochs}: the full rate would never be reached; lower it"
             yield ("train.warmup_epochs", "train.epochs"), f"train.warmup_epochs {warmup:g} {text}"
+    match train:
+        case {"micro_batch": part, "batch_size": batch} if part > batch:
+            text = f"is more than train.batch_size {batch}; 0 takes the whole batch at once"
+            yield ("train.micro_batch", "train.batch_size"), f"train.micro_batch {part} {text}"
+    match tables:
+        case {"augment": {"crop_padding": padding}, "data": {"image_size": [height, width]}}:
+            most = (min(height, width) - 1) // 2
+            if padding > most:
+                text = f"is half of data.image_size [{height}, {width}] or more; {most} is the most"
+                yield ("augment.crop_padding", "data.image_size"), f"augment.crop_padding {padding} {text}"

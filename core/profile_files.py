@@ -130,7 +130,7 @@ def check_tables(
     profile, details = _validated(tables)
     problems = [schema_problem(detail, places) for detail in details]
     values = sound_values(tables, details)
-    problems += [places.problem(keys, message) for keys, message in broken_rules(values.get("train", {}))]
+    problems += [places.problem(keys, message) for keys, message in broken_rules(values)]
     if check_folders:
         problems += [places.problem((key,), f"{key}: {message}") for key, message in _missing(values)]
     return profile, problems

@@ -12,11 +12,14 @@ from core.naming import make_run_folder, run_folder_name
 from core.profile import Profile
 from core.profile_files import expand, load_profile, write_profile
 
-# What a resumed run may be given anew. Everything else shaped the weights, the optimizer or the order of the batches.
+# What a resumed run may be given anew. Everything else shaped the weights, the optimizer or the order of the batches;
+# `train.compile` and another device move the last bits of a number, `train.grad_checkpointing` none.
 SAFE_TO_CHANGE = (
     "train.epochs",
     "train.early_stop_patience",
     "train.checkpoint_minutes",
+    "train.grad_checkpointing",
+    "train.compile",
     "validate.every",
     "data.root",
     "data.unreadable_images",

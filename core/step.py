@@ -8,21 +8,19 @@ the weights are still the last good ones when the host comes to look.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.devices import PRECISIONS
+from core.devices import autocast, products
 from core.losses import batch_hard_triplet
+from core.micro_batches import CachedEmbeddings, parts_of
 from core.profile import Train
+from core.sums import TRAIN_RANKS, Sums
 
-TRAIN_RANKS = (1, 5, 10)
 _FUSED = {"cuda", "cpu"}  # where Adam has a kernel that can skip a step without asking the host
 
 
@@ -32,39 +30,6 @@ class NotFiniteError(ArithmeticError):
     def __init__(self, batch: int) -> None:
         super().__init__(f"the loss or its gradient is not finite in batch {batch}")
         self.batch = batch
-
-
-@dataclass
-class Sums:
-    """Sums over images (losses, hits) and batches (gradient norm), of one batch or of many."""
-
-    images: float = 0.0
-    batches: float = 0.0
-    loss: float = 0.0
-    ce: float = 0.0
-    triplet: float = 0.0
-    hits1: float = 0.0
-    hits5: float = 0.0
-    hits10: float = 0.0
-    grad_norm: float = 0.0
-
-    def add(self, other: Sums) -> None:
-        """Add one batch. Batch by batch, so that a sum does not depend on when the device was read."""
-        for item in fields(self):
-            setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
-
-    @classmethod
-    def over(cls, batches: Iterable[Sums]) -> Sums:
-        total = cls()
-        for batch in batches:
-            total.add(batch)
-        return total
-
-    def per_image(self, name: str) -> float:
-        return float(getattr(self, name)) / self.images if self.images else math.nan
-
-    def per_batch(self, name: str) -> float:
-        return float(getattr(self, name)) / self.batches if self.batches else math.nan
 
 
 def lr_factor(epochs_done: float, train: Train) -> float:
@@ -77,12 +42,6 @@ def lr_factor(epochs_done: float, train: Train) -> float:
     return 0.5 * (1 + math.cos(math.pi * min((epochs_done - train.warmup_epochs) / left, 1.0)))
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Autocast of the forward pass; nothing for fp32."""
-    dtype = PRECISIONS[precision]
-    return torch.autocast(device.type, dtype=dtype) if dtype else nullcontext()
-
-
 class TrainStep:
     """Adam on the backbone and the classifier.
 
@@ -92,13 +51,24 @@ class TrainStep:
         train: hyperparameters.
         device: where both are.
         precision: `fp32`, `bf16` or `fp16`.
+        tf32: whether products of fp32 numbers may be in TF32.
+        forward: the backbone's forward pass, compiled; None: as it is.
     """
 
     def __init__(
-        self, backbone: nn.Module, classifier: nn.Linear, train: Train, device: torch.device, precision: str
+        self,
+        backbone: nn.Module,
+        classifier: nn.Linear,
+        train: Train,
+        device: torch.device,
+        precision: str,
+        *,
+        tf32: bool = False,
+        forward: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        self.backbone, self.classifier, self.train = backbone, classifier, train
-        self.device, self.precision = device, precision
+        self.classifier, self.train = classifier, train
+        self.device, self.precision, self.tf32 = device, precision, tf32
+        self._backbone: Callable[[Tensor], Tensor] = backbone if forward is None else forward
         trained = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
         self.parameters = [*trained, *classifier.parameters()]
         self.optimizer = torch.optim.Adam(
@@ -140,16 +110,23 @@ class TrainStep:
             NotFiniteError: only on devices whose Adam cannot skip a step by itself; elsewhere `read` raises it.
         """
         self._batch += 1
-        with autocast(self.device, self.precision):
-            embeddings = self.backbone(images)
-            logits = self.classifier(embeddings)
+        parts = parts_of(len(images), self.train.micro_batch)
+        with products(self.device, tf32=self.tf32):
+            cached = CachedEmbeddings(self._embed, images, parts, self._buffers) if parts > 1 else None
+            embeddings = cached.embeddings if cached else self._embed(images)
+            with autocast(self.device, self.precision):
+                logits = self.classifier(embeddings)
+        # Outside of TF32, in which a distance between two embeddings that are near would be mostly error.
         ce = F.cross_entropy(logits.float(), ids, label_smoothing=self.train.label_smoothing)
         triplet = batch_hard_triplet(embeddings, ids, self.train.triplet_margin)
         loss = ce + self.train.triplet_weight * triplet
         self.optimizer.zero_grad(set_to_none=True)
         # fp16: after a bad batch every gradient is made NaN, so that the scaler skips all later steps.
         poison = torch.where(self._first_bad > 0, torch.nan, 1.0) if self.scaler.is_enabled() else 1.0
-        self.scaler.scale(loss * poison).backward()  # type: ignore[no-untyped-call]
+        with products(self.device, tf32=self.tf32):
+            self.scaler.scale(loss * poison).backward()  # type: ignore[no-untyped-call]
+            if cached:
+                cached.backward()
         self.scaler.unscale_(self.optimizer)
         norm = self._clip()
         self._step(loss.detach(), norm)
@@ -158,6 +135,10 @@ class TrainStep:
     def pass_over(self) -> None:
         """Count a batch that nothing is learned from, so that the number of a batch tells its place in the run."""
         self._batch += 1
+
+    def _embed(self, images: Tensor) -> Tensor:
+        with autocast(self.device, self.precision):
+            return self._backbone(images)
 
     def _clip(self) -> Tensor:
         """One norm over all parameters, in fp32, before clipping."""
@@ -172,6 +153,7 @@ class TrainStep:
         newly_bad = torch.logical_and(~finite, self._first_bad == 0)
         self._first_bad = torch.where(newly_bad, float(self._batch), self._first_bad)
         if self.scaler.is_enabled():
+            # Hands the flag to the fused kernel; with an Adam that is not fused it would ask the host, .item().
             self.scaler.step(self.optimizer)
             self.scaler.update()
         elif self.device.type in _FUSED:
@@ -237,22 +219,3 @@ class TrainStep:
     def _raise_if_bad(self) -> None:
         if bad := self.keep_good():
             raise NotFiniteError(bad)
-
-
-def moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device; from pinned memory, the host does not wait for a copy to CUDA."""
-    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
-
-
-def on_device(batch: Tensor, device: torch.device, mean: Iterable[float] | None, std: Iterable[float] | None) -> Tensor:
-    """Move (B, H, W, 3) uint8 and convert there to (B, 3, H, W) fp32 in 0..1, normalised if mean and std are given."""
-    images = moved(batch, device).permute(0, 3, 1, 2).float() / 255
-    if mean is None or std is None:
-        return images
-    shape = (1, 3, 1, 1)
-    return (images - _constant(tuple(mean), device).view(shape)) / _constant(tuple(std), device).view(shape)
-
-
-@lru_cache(maxsize=8)
-def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
-    return torch.tensor(values, device=device)

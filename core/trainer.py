@@ -46,7 +46,8 @@ from core.parts import Parts
 from core.profile import Profile
 from core.samplers import single_image_identities
 from core.saver import Saver
-from core.step import NotFiniteError, Sums
+from core.step import NotFiniteError
+from core.sums import Sums
 from core.validation import EmbeddingsNotFiniteError, Retrieval, validate
 
 DISPLAY_INTERVAL = 0.25  # seconds between two readings of the device for the screen
@@ -323,7 +324,7 @@ class Trainer:
             if len(indices) < 2:  # batch normalisation cannot train on one image, and it has no triplet
                 self.parts.step.pass_over()
             else:
-                self.parts.train_on(indices, pixels)
+                self.parts.train_on(indices, pixels, epoch, number)
             self.position.batch = number
             if time.monotonic() - self._seen >= DISPLAY_INTERVAL or number == len(order):
                 self.show(epoch, number, len(order))

@@ -38,6 +38,8 @@ def _values(field: FieldInfo) -> str:
     annotation = field.annotation
     if typing.get_origin(annotation) is typing.Literal:
         return ", ".join(f"`{choice}`" for choice in typing.get_args(annotation))
+    if annotation is bool:
+        return "`true`, `false`"
     kind = (
         "array"
         if typing.get_origin(annotation) is tuple
@@ -57,6 +59,8 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value: Any = list(field.default) if isinstance(field.default, tuple) else field.default
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
 
 

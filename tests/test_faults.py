@@ -147,10 +147,10 @@ class TestImages:
             cut_short(paths[index])
         sizes = []
 
-        def train_on(self, indices, pixels):
+        def train_on(self, indices, pixels, *place):
             sizes.append(len(indices))
             # The third that is trained on is the fifth of the epoch, and that is what a message must call it.
-            real(self, indices, pixels if len(sizes) < 3 else pixels * math.nan)
+            real(self, indices, pixels if len(sizes) < 3 else pixels * math.nan, *place)
 
         real = parts_module.Parts.train_on
         monkeypatch.setattr(parts_module.Parts, "train_on", train_on)
@@ -235,12 +235,12 @@ class TestMemory:
         whole = train(tiny_profile(epochs=3))
         batches, before = [], {}
 
-        def train_on(self, indices, pixels):
+        def train_on(self, indices, pixels, *place):
             batches.append(indices)
             if len(batches) == 5:  # of three in an epoch
                 before.update({name: value.clone() for name, value in self.model.clip.state_dict().items()})
                 full_memory(kind)
-            real(self, indices, pixels)
+            real(self, indices, pixels, *place)
 
         real = parts_module.Parts.train_on
         monkeypatch.setattr(parts_module.Parts, "train_on", train_on)
@@ -250,6 +250,7 @@ class TestMemory:
         assert message.startswith("Out of GPU memory: " if kind == "gpu" else "Out of memory: ")
         assert "batches of 8 images of 32x32 in fp32 did not fit on cpu" in message
         assert "train.batch_size = 4, or a data.image_size below [32, 32]" in message
+        assert "Launch anew with train.micro_batch = 4 (the loss still sees the whole batch), or " in message
         assert outcome.checkpoints["FINAL"].name in message and "bf16" not in message
         [alert] = outcome.of(Alert)
         assert f"{alert.title}: {alert.message}" == message

@@ -19,6 +19,7 @@ import torch
 from core import trainer as trainer_module
 from core.control import RunControl
 from core.events import Alert, CheckpointSaved, Progress, RunStarted, from_json
+from core.profile import Augment
 from core.profile_files import write_profile
 from core.run_lock import held
 from core.run_state import RunState, fold
@@ -101,6 +102,18 @@ def test_weights_and_metrics_are_bit_identical(train, tiny_profile, sampler, cut
     assert repr(replayed.epochs) == repr(state.epochs)
 
 
+AUGMENT = Augment(flip=0.5, crop_padding=4, erase=0.5)
+
+
+def test_with_augmentations_and_in_parts_as_well(train, tiny_profile):
+    profile = tiny_profile(epochs=2, micro_batch=3).model_copy(update={"augment": AUGMENT})
+    whole = results(train(profile).folder)
+    cut = train(profile, stop_at("train", 1, 2))
+    assert resume(cut.folder, watch=stop_at("train", 2, 1))[0].reason == "stopped"
+    assert resume(cut.folder)[0].reason == "finished"
+    assert_equal(results(cut.folder), whole)
+
+
 def test_patience_goes_on_where_it_was(train, tiny_profile):
     options = {"epochs": 30, "lr": 1e-12, "early_stop_patience": 3}
     whole = train(tiny_profile(**options)).finished
@@ -125,7 +138,17 @@ def test_a_finished_run_goes_on_with_more_epochs(train, tiny_profile):
 
 
 @pytest.mark.parametrize(
-    "override", ["train.lr=1e-4", "run.precision=bf16", "train.batch_size=4", "run.seed=3", "epochs=3"]
+    "override",
+    [
+        "train.lr=1e-4",
+        "run.precision=bf16",
+        "run.tf32=false",
+        "train.batch_size=4",
+        "train.micro_batch=4",
+        "augment.flip=0.5",
+        "run.seed=3",
+        "epochs=3",
+    ],
 )
 def test_what_would_make_the_profile_untrue_is_refused(train, tiny_profile, override):
     finished, _, events = resume(train(tiny_profile(epochs=1)).folder, override)

@@ -143,14 +143,14 @@ class TestEnds:
     def test_a_loss_that_is_not_finite_ends_it_with_the_last_good_weights(self, train, tiny_profile, monkeypatch):
         batches = 0
 
-        def poisoned(pixels, device, mean, std):
+        def poisoned(pixels, mean, std):
             nonlocal batches
-            images = real(pixels, device, mean, std)
+            images = real(pixels, mean, std)
             batches += torch.is_grad_enabled()
             return images * math.nan if batches == 4 and torch.is_grad_enabled() else images
 
-        real = parts_module.on_device
-        monkeypatch.setattr(parts_module, "on_device", poisoned)
+        real = parts_module.to_images
+        monkeypatch.setattr(parts_module, "to_images", poisoned)
         outcome = train(tiny_profile())
         assert outcome.finished.reason == "failed"
         assert "epoch 2, batch 1" in outcome.finished.message

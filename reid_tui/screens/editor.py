@@ -29,7 +29,14 @@ from reid_tui.text import plural, short_path
 from reid_tui.widgets.field_row import FieldRow
 
 FOLDER_CHECK_SECONDS = 0.3  # after the last key; to look for folders may take long
-ORDER = ("data", "model", "train", "validate", "run")  # what people change stands first; new tables come last
+ORDER = (
+    "data",
+    "model",
+    "train",
+    "augment",
+    "validate",
+    "run",
+)  # what people change stands first; new tables come last
 
 
 class FormScroll(VerticalScroll, inherit_bindings=False, can_focus=False):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 # Values of these tables are what people look for; the rest stands below them.
-ORDER = ("data", "model", "train", "validate", "run")
+ORDER = ("data", "model", "train", "augment", "validate", "run")
 
 
 def data_missing(reading: ProfileReading) -> bool:

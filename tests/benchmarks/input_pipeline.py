@@ -21,15 +21,14 @@ from torchvision.transforms import Compose, Resize, ToTensor
 
 from core.data.demo_hands import draw_hand, make_hand
 from core.data.images import read_image
+from core.data.on_device import to_images
 from core.data.shelf import Shelves
 from core.data.store import ImageStore, decoding_threads
-from core.step import on_device
 from tests.benchmarks.row import Row, alternately, seconds
 
 IMAGES, BATCH, SIZE = 96, 32, (224, 224)
 ROUNDS = 5
 PEER = "torchvision ImageFolder + Resize + ToTensor, as many threads"
-CPU = torch.device("cpu")
 
 
 def rows() -> list[Row]:
@@ -77,7 +76,7 @@ def _epoch(paths: list[Path], pool: ThreadPoolExecutor) -> None:
 def _read(store: ImageStore) -> None:
     order = np.array_split(np.arange(len(store)), len(store) // BATCH)
     for _, pixels in store.batches(order):
-        batch: Tensor = on_device(pixels, CPU, None, None)
+        batch: Tensor = to_images(pixels, None, None)
         del batch
 
 

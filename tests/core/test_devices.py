@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
-from core.devices import choose_device, choose_precision, describe
+from core.devices import choose_device, choose_precision, describe, products
 from core.errors import ReidError
 
 CPU = torch.device("cpu")
@@ -39,3 +41,40 @@ def test_auto_takes_cuda_and_a_half_type():
     assert choose_precision("auto", device) in {"bf16", "fp16"}
     with pytest.raises(ReidError, match="torch sees"):
         choose_device("cuda:99")
+
+
+@needs_cuda
+def test_tf32_is_kept_to_the_passes_through_the_model():
+    device = choose_device("cuda")
+    left, right = (torch.randn(512, 512, device=device) for _ in range(2))
+    exact = (left.double() @ right.double()).float()
+
+    def error():
+        return (left @ right - exact).abs().max().item()
+
+    full = error()
+    with products(device, tf32=False):
+        assert error() == full
+    with products(device, tf32=True):
+        assert torch.backends.cudnn.allow_tf32
+        assert error() > 5 * full or torch.cuda.get_device_capability(device) < (8, 0)
+    assert error() == full, "what ranks embeddings is in full fp32"
+
+
+def test_other_devices_know_no_tf32():
+    before = torch.get_float32_matmul_precision()
+    with products(CPU, tf32=True):
+        assert torch.get_float32_matmul_precision() == before == "highest"
+
+
+def test_the_setting_is_put_back_after_a_fault():
+    """The flags are those of the process, and can be set on a machine without CUDA too."""
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for tf32 in (True, False):
+            with pytest.raises(ZeroDivisionError), products(torch.device("cuda"), tf32=tf32):
+                assert torch.get_float32_matmul_precision() == ("high" if tf32 else "highest")
+                assert torch.backends.cudnn.allow_tf32 is tf32
+                raise ZeroDivisionError
+            assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before

@@ -73,6 +73,15 @@ def without_rights(monkeypatch) -> Iterator[Path]:
         ("batch_size = 4\nsampler = 'pk'", "mine.toml:7: train.batch_size 4 holds one identity"),
         ("sampler = 'pk'\nimages_per_identity = 32", "mine.toml:8: train.batch_size 32 holds one identity"),
         ("epochs = 3\nwarmup_epochs = 3.5", "mine.toml:8: train.warmup_epochs 3.5 is more than train.epochs 3"),
+        ("micro_batch = 64", "mine.toml:7: train.micro_batch 64 is more than train.batch_size 32; 0 takes the whole"),
+        ("micro_batch = 1", "mine.toml:7: train.micro_batch: must be 0, or 2 at least: batch norm"),
+        ("compile = 1", "train.compile: input should be a valid boolean"),
+        ("flip = 0.5", "mine.toml:7: train.flip: unknown key; did you mean augment.flip?"),
+        ("[augment]\nerase = 1.5", "mine.toml:8: augment.erase: input should be less than or equal to 1"),
+        (
+            "[augment]\ncrop_padding = 112",
+            "mine.toml:8: augment.crop_padding 112 is half of data.image_size [224, 224] or more; 111 is the most",
+        ),
     ],
 )
 def test_a_problem_is_named_with_its_line_and_the_way_out(profile_file, line, words):
@@ -349,7 +358,10 @@ def profiles(draw) -> Profile:
                 "weight_decay": draw(st.floats(0, 10)),
                 "label_smoothing": draw(st.floats(0, 0.999)),
                 "sampler": draw(st.sampled_from(["shuffle", "pk"])),
+                "micro_batch": draw(st.sampled_from([0, 2, 3, 4])),
+                "compile": draw(st.booleans()),
             },
+            "augment": {"flip": draw(st.floats(0, 1)), "crop_padding": draw(st.integers(0, 7))},
             "validate": {"splits": tuple(draw(st.lists(st.integers(0, 99), min_size=1, unique=True)))},
         }
     )

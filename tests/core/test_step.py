@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from core.losses import batch_hard_triplet
 from core.profile import Train
-from core.step import NotFiniteError, Sums, TrainStep, lr_factor, on_device
+from core.step import NotFiniteError, TrainStep, lr_factor
+from core.sums import Sums
 
 CPU = torch.device("cpu")
 
@@ -139,11 +140,3 @@ def test_no_clipping_still_logs_the_norm():
     step = TrainStep(*make(grad_clip=0.0), CPU, "fp32")
     step(*batches(1)[0])
     assert Sums.over(step.read()).per_batch("grad_norm") > 0
-
-
-def test_images_are_converted_on_the_device():
-    pixels = torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8)
-    torch.testing.assert_close(on_device(pixels, CPU, None, None).flatten(), torch.tensor([0.0, 0.2, 1.0]))
-    normalised = on_device(pixels, CPU, (0.0, 0.2, 0.5), (1.0, 1.0, 0.5))
-    torch.testing.assert_close(normalised.flatten(), torch.tensor([0.0, 0.0, 1.0]))
-    assert normalised.shape == (1, 3, 1, 1)

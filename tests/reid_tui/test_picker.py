@@ -47,7 +47,14 @@ def test_an_entry_has_name_model_data_and_epochs(profiles: list[Path]) -> None:
 
 def test_the_preview_marks_what_differs_from_the_defaults(profiles: list[Path]) -> None:
     lines = values(parsed(profiles[0])).plain.splitlines()
-    assert [line for line in lines if line.startswith("[")] == ["[data]", "[model]", "[train]", "[validate]", "[run]"]
+    assert [line for line in lines if line.startswith("[")] == [
+        "[data]",
+        "[model]",
+        "[train]",
+        "[augment]",
+        "[validate]",
+        "[run]",
+    ]
     epochs = next(line for line in lines if "epochs " in line and "warmup" not in line)
     assert epochs.split() == ["•", "epochs", "12", "default", "60"]
     assert next(line for line in lines if "batch_size" in line).split() == ["batch_size", "32"]
