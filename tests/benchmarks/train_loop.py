@@ -1,4 +1,4 @@
-"""Training speed of the program against a bare loop: python -m tests.benchmarks.train_loop [MODEL SIZE BATCH]
+"""Training speed of the program against a bare loop.
 
 Both train the same model on the same images, alternately, a stretch of batches each, in one process:
 
@@ -16,7 +16,6 @@ of the ratios of neighbours.
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,21 +29,30 @@ from PIL import Image
 from torch import Tensor, nn
 
 from core.data.on_device import to_images
+from core.devices import products
 from core.losses import batch_hard_triplet
 from core.model import build_model
 from core.profile import Profile
 from core.trainer import Position, Trainer
+from tests.benchmarks.row import Row
 
 IDENTITIES = 8
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Training images per second, and the program's speed as a share of the bare loop's."""
+    """Training images per second, and the program's speed as a share of the bare loop's.
+
+    Attributes:
+        waited: share of the program's time that it waited for images, in 0..1.
+        memory: most bytes of a CUDA device that the program had taken at once; 0 on others.
+    """
 
     bare: float
     ours: float
     ratio: float
+    waited: float
+    memory: int
 
 
 def compare(
@@ -53,7 +61,8 @@ def compare(
     batch_size: int = 32,
     batches: int = 6,
     stretches: int = 15,
-    device: str = "auto",
+    precision: str = "auto",
+    tf32: bool = True,
 ) -> Rates:
     """Train both ways in turn; a first stretch of each is not counted.
 
@@ -63,13 +72,16 @@ def compare(
         batch_size: images in a batch.
         batches: of each stretch; the images are as many as that takes.
         stretches: of each way.
-        device: as of `run.device`; with it goes the precision.
+        precision, tf32: as of `run`.
     """
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(4) as pool:
         root = _draw(Path(folder) / "set", batches * batch_size, size)
-        trainer = Trainer(_profile(model, size, batch_size, device, root), Path(folder), lambda event: None)
+        trainer = Trainer(_profile(model, size, batch_size, precision, tf32, root), Path(folder), lambda event: None)
         trainer.build(pool)
-        ours, bare = _ours(trainer), _bare(trainer)
+        ours = _ours(trainer)
+        ours()
+        memory = torch.cuda.max_memory_allocated() if trainer.parts.device.type == "cuda" else 0
+        bare = _bare(trainer)
         rates: list[tuple[float, float]] = []
         for number in range(stretches + 1):
             pair = [
@@ -78,18 +90,21 @@ def compare(
             took = dict(pair)
             if number:
                 rates.append((batches * batch_size / took[bare], batches * batch_size / took[ours]))
+        waited = trainer.data_wait.take()
         trainer.parts.close()
     return Rates(
         bare=statistics.median(bare for bare, _ in rates),
         ours=statistics.median(ours for _, ours in rates),
         ratio=statistics.median(ours / bare for bare, ours in rates),
+        waited=waited,
+        memory=memory,
     )
 
 
-def _profile(model: str, size: tuple[int, int], batch_size: int, device: str, root: Path) -> Profile:
+def _profile(model: str, size: tuple[int, int], batch_size: int, precision: str, tf32: bool, root: Path) -> Profile:
     return Profile.model_validate(
         {
-            "run": {"device": device},
+            "run": {"precision": precision, "tf32": tf32},
             "data": {"root": str(root), "image_size": size, "cache_gb": 0.0},
             "model": {"name": model},
             "train": {"batch_size": batch_size, "checkpoint_minutes": 1e6},
@@ -147,6 +162,7 @@ def _bare(trainer: Trainer) -> Callable[[], None]:
     ]
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(parts.precision)
 
+    @products(device, tf32=parts.step.tf32)
     def stretch() -> None:
         for images, ids in batches:
             with torch.autocast(device.type, dtype=half, enabled=half is not None):
@@ -164,16 +180,12 @@ def _bare(trainer: Trainer) -> Callable[[], None]:
     return stretch
 
 
-def main() -> None:
-    """Compare on the command line's model, size and batch, and print it."""
-    name, size, batch = (*sys.argv[1:4], *("RN-tiny", "96x96", "32")[len(sys.argv) - 1 :])
-    height, width = map(int, size.split("x"))
-    rates = compare(name, (height, width), int(batch))
-    print(
-        f"{name} {size} batch {batch}, {torch.get_num_threads()} threads: bare loop {rates.bare:.1f} images/s, ", end=""
-    )
-    print(f"program {rates.ours:.1f} images/s, ratio {rates.ratio:.3f}")
+def rows() -> list[Row]:
+    return [row_of(compare(), f"RN-tiny at 96x96, batch 32, {torch.get_num_threads()} threads")]
 
 
-if __name__ == "__main__":
-    main()
+def row_of(rates: Rates, what: str) -> Row:
+    """The share of the bare loop."""
+    medians = f"{rates.ours:.1f} against {rates.bare:.1f} images/s"
+    name = f"training images/s, headless, {what}"
+    return Row(name, "a bare loop on tensors in memory", rates.ratio, "x", 0.97, at_least=True, detail=medians)
