@@ -77,6 +77,7 @@ def test_launch(start: Start, term: str) -> None:
     terminal = start(["-c", LAUNCH.format(root=str(ROOT))], term)
     terminal.until(lambda: "▶ training" in terminal.text and "● tot" in terminal.text)
     terminal.until(lambda: any(BRAILLE.search(row) for row in terminal.screen.display[7:12]))  # the curve of the loss
+    terminal.until(lambda: "Plot" in terminal.screen.display[23])
     rows = terminal.screen.display
     assert rows[0].startswith("  reid-tui  hands") and rows[1].startswith("  11k-hands dorsal-right · 224×224")
     assert rows[2].startswith("╭─ Progress ─") and rows[2].endswith("─╮")
@@ -109,6 +110,7 @@ def test_attach(start: Start, folder: Path, term: str) -> None:
     with held(folder):
         terminal = start(["-m", "reid_tui", "attach", "live_run"], term)
         terminal.until(lambda: "▶ training" in terminal.text and "★ 80.0 Rank-1, epoch 2" in terminal.text)
+        terminal.until(lambda: "Plot" in terminal.screen.display[23])
         rows = terminal.screen.display
         assert re.match(r"│ run    epoch 2 of 9 ", rows[3])
         assert re.search(r"│★ +2 +80.0 .* 40.0 +1.50 ?│$", "\n".join(rows), re.MULTILINE)

@@ -135,8 +135,9 @@ async def test_remapped_keys_work_and_footer_help_and_status_show_them(open_app:
     run = FakeRun(**LONG)
     async with open_app(run, selected=profile, size=(120, 40), settings=Settings(keys=KEYMAP)) as (app, pilot):
         await started(app, pilot)
+        wanted = re.compile(r"x Stop\b.*z Quit\b.*h Help\b.*F6 Log\b")
+        await until(pilot, lambda: wanted.search(screen_text(app).splitlines()[-1]))
         footer = screen_text(app).splitlines()[-1]
-        assert re.search(r"x Stop\b.*z Quit\b.*h Help\b.*F6 Log\b", footer), footer
         assert footer.count("Quit") == 1
         await pilot.press("s", "l", "question_mark")
         assert app.screen is app.dashboard  # the old keys do nothing
