@@ -62,6 +62,7 @@ class ReidApp(QueueApp):
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("app"),
         Binding("ctrl+c", "hint", "How to quit", show=False, priority=True),
+        Binding("ctrl+l", "redraw", "Draw anew", show=False, priority=True),
     ]
 
     def __init__(

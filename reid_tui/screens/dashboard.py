@@ -45,6 +45,7 @@ from reid_tui.widgets.status import StatusLine
 from reid_tui.widgets.system import SystemPanel
 
 SAID_SECONDS = 4.0  # how long an answer stays in the status line
+REDRAWS_OF_A_CURVE = 4  # of the numbers, for one of the curves: from one to the next they hardly grow by a dot
 SETTLING_SECONDS = 1.0  # after the end, before a key leaves the screen of the run
 PATIENCE_ROWS = 7  # of the panel of early stopping, with everything in it
 LEAST_TABLE_ROWS = 8  # of the table of epochs, before another panel takes rows of it
@@ -106,6 +107,9 @@ class DashboardScreen(RunCharts, Screen[None]):
             fold(self.state, line)
         self._folding_soon = False
         self._folded_at = -math.inf
+        self._curves_soon = False
+        self._curves_at = -math.inf  # when they were shown last
+        self._curves_end: tuple[object, ...] = ()  # of the run as they show it
         self._wishes: dict[str, str] = {}
         self._dialog: ChoiceDialog | None = None
         self._ended_at = -math.inf
@@ -228,11 +232,27 @@ class DashboardScreen(RunCharts, Screen[None]):
         self.query_one(PatiencePanel).show(state)
         self.query_one(StatusLine).show(state, self._wish())
         self.query_one(LogPane).show(state)
-        self.show_charts(state)
+        self._show_curves()
         self._place_system()
         self.query_one(SystemPanel).show(state)
         if isinstance(self.app.screen, AlertsScreen):
             self.app.screen.refresh_alerts()
+
+    def _show_curves(self) -> None:
+        """At once where an epoch or the run has begun or ended, else now and then."""
+        end = self.state.started, len(self.state.epochs), self.state.finished
+        pause = REDRAWS_OF_A_CURVE * settings_of(self.app).redraw_seconds
+        wait = self._curves_at + pause - time.monotonic()
+        if end != self._curves_end or wait <= 0:
+            self._curves_at, self._curves_end = time.monotonic(), end
+            self.show_charts(self.state)
+        elif not self._curves_soon:
+            self._curves_soon = True
+            self.set_timer(wait, self._show_curves_late)
+
+    def _show_curves_late(self) -> None:
+        self._curves_soon = False
+        self._show_curves()
 
     def _wish(self) -> str:
         return next(

@@ -448,7 +448,7 @@ async def test_a_chart_is_drawn_only_when_something_has_changed(open_app: OpenAp
         fold_one = Progress(BEGAN + 2300, "train", 11, 1, BATCHES, 400.0, 1.0, 0.5, 0.5, 3.0, 1e-4)
         board(app).live.emit(fold_one)
         board(app).fold_now()
-        await pilot.pause()
+        await until(pilot, lambda: first.drawings > drawn[0] + 2)  # curves are drawn once a second
         assert [points.copied for points in first._points] == [count + 2 for count in copied]
         assert (first.drawings, second.drawings) == (drawn[0] + 3, drawn[1] + 1)
 
