@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from textual import events, on
@@ -21,18 +21,20 @@ from textual.widgets import Input, TextArea
 
 from core.events import LogLine
 from core.printable import clean
+from reid_tui.chart_settings import ChartSettings
 from reid_tui.filters import filters_for
 from reid_tui.keys import shown_as
 from reid_tui.notify import Notifier
 from reid_tui.output import OutputLines
 from reid_tui.palette import commands
 from reid_tui.remembered import Memory
-from reid_tui.screens.dashboard import DashboardScreen
-from reid_tui.screens.run_charts import ChartSettings
 from reid_tui.settings import Settings
 from reid_tui.terminal import TerminalDriver
 from reid_tui.theme import PLAIN, THEMES, first_theme, short_name
 from reid_tui.title import CLEARED, Announcer, knows, progress_of, title_of
+
+if TYPE_CHECKING:
+    from reid_tui.screens.dashboard import DashboardScreen
 
 OUTPUT_LINES_KEPT = 500
 

@@ -43,6 +43,7 @@ from reid_tui.widgets.progress import ProgressPanel
 from reid_tui.widgets.queue_line import QueueLine
 from reid_tui.widgets.status import StatusLine
 from reid_tui.widgets.system import SystemPanel
+from reid_tui.wishes import BackWanted, HoldWanted, ProfilesWanted, QueueWanted, RunEnded, RunsWanted
 
 SAID_SECONDS = 4.0  # how long an answer stays in the status line
 REDRAWS_OF_A_CURVE = 4  # of the numbers, for one of the curves: from one to the next they hardly grow by a dot
@@ -72,24 +73,6 @@ class DashboardScreen(RunCharts, Screen[None]):
 
     class EventsWaiting(Message):
         """The run has said something. Posted from its thread."""
-
-    class Finished(Message):
-        """The run has ended; the thread may still be closing its files."""
-
-    class QueueWanted(Message):
-        """The queue is to be shown."""
-
-    class HoldWanted(Message):
-        """The queue is to be held, or to go on."""
-
-    class ProfilesWanted(Message):
-        """The person wants to pick another profile, and the run has ended."""
-
-    class RunsWanted(Message):
-        """The person wants to see all runs."""
-
-    class BackWanted(Message):
-        """The person wants to go back to where the run was opened from."""
 
     def __init__(
         self,
@@ -211,7 +194,7 @@ class DashboardScreen(RunCharts, Screen[None]):
             if self._dialog is not None and self._dialog.is_current:
                 self._dialog.dismiss("")  # what it asks is settled
             self.refresh_bindings()
-            self.post_message(self.Finished())
+            self.post_message(RunEnded())
         self._show()
 
     def show_queue(self, now: float) -> None:
@@ -388,10 +371,10 @@ class DashboardScreen(RunCharts, Screen[None]):
         self._wishes.pop("pause", None)
 
     def action_queue(self) -> None:
-        self.post_message(self.QueueWanted())
+        self.post_message(QueueWanted())
 
     def action_hold(self) -> None:
-        self.post_message(self.HoldWanted())
+        self.post_message(HoldWanted())
 
     def action_chart_select(self, number: int) -> None:
         super().action_chart_select(number)
@@ -440,13 +423,13 @@ class DashboardScreen(RunCharts, Screen[None]):
         if self.live.alive and not self.live.attached:
             self.notify("the last run is still closing its files", markup=False)
         else:
-            self.post_message(self.ProfilesWanted())
+            self.post_message(ProfilesWanted())
 
     def action_runs(self) -> None:
-        self.post_message(self.RunsWanted())
+        self.post_message(RunsWanted())
 
     def action_back(self) -> None:
-        self.post_message(self.BackWanted())
+        self.post_message(BackWanted())
 
     async def action_detach(self) -> None:
         """Leave the screen, and let the run go on: one in this process goes over to a process of its own."""
