@@ -31,19 +31,18 @@ from reid_tui.app import ReidApp
 import reid_tui.launch_app
 from reid_tui.screens.picker import PickerScreen
 
-class Looking(ReidApp):
-    loaded = None
+loaded = []
 
-    def post_display_hook(self):
-        if self.loaded is None and isinstance(self.screen, PickerScreen):
-            lines = "".join(strip.text for strip in self.screen._compositor.render_strips())
-            if "Filter" in lines and "Profiles" in lines:
-                self.loaded = sorted(sys.modules)
-                self.exit()
+def look(app):
+    if not loaded and isinstance(app.screen, PickerScreen):
+        lines = "".join(strip.text for strip in app.screen._compositor.render_strips())
+        if "Filter" in lines and "Profiles" in lines:
+            loaded.extend(sorted(sys.modules))
+            app.exit()
 
-app = Looking([], None, (), None, lambda *_: None, warm=lambda: None)
-app.run(headless=True, size=(120, 40))
-print(json.dumps(app.loaded))
+ReidApp.post_display_hook = look  # after each display
+ReidApp([], None, (), None, lambda *_: None, warm=lambda: None).run(headless=True, size=(120, 40))
+print(json.dumps(loaded))
 """
 SCREENS = {f"reid_tui.screens.{name}" for name in ("dashboard", "runs", "compare", "queue", "editor", "help", "alerts")}
 
