@@ -110,11 +110,14 @@ def _draw(row: _Row, y: int, x: int, strip: Strip, pen: _Pen) -> None:
         text, style = segment.text, segment.style
         stop = min(x + len(text), len(texts))
         look = pen.look(style)
-        same_looks = [look] * (stop - x)
-        if looks[x:stop] != same_looks or "".join(texts[x:stop]) != text:
-            for at, character in enumerate(text[: stop - x], x):
-                if texts[at] != character or looks[at] != look:
-                    pen.write(row, y, at, character, look)
+        before, looked, same_looks = "".join(texts[x:stop]), looks[x:stop], [look] * (stop - x)
+        if before != text or looked != same_looks:
+            if not before or look not in looked:  # all of it is new
+                pen.write(row, y, x, text[: stop - x], look)
+            else:
+                for at, character in enumerate(text[: stop - x], x):
+                    if texts[at] != character or looks[at] != look:
+                        pen.write(row, y, at, character, look)
             texts[x:stop], looks[x:stop] = text[: stop - x], same_looks
         x = stop
 
@@ -132,7 +135,7 @@ class _Pen:
     def look(self, style: Style | None) -> Look:
         return _look(Strip.render_ansi(style, self._colours)) if style else PLAIN
 
-    def write(self, row: _Row, y: int, x: int, character: str, look: Look) -> None:
+    def write(self, row: _Row, y: int, x: int, text: str, look: Look) -> None:
         if y != self._y or x < self._x:
             self._parts.append(f"\x1b[{y + 1};{x + 1}H")
         elif x > self._x:
@@ -140,8 +143,8 @@ class _Pen:
         if look != self._look:
             self._parts.append(_change(self._look, look))
             self._look = look
-        self._parts.append(character)
-        self._y, self._x = y, x + 1
+        self._parts.append(text)
+        self._y, self._x = y, x + len(text)
 
     def _go_on(self, row: _Row, x: int) -> None:
         """Over cells that are as they are to be."""

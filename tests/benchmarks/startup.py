@@ -11,6 +11,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from tests.benchmarks.live_screen import COLUMNS, ROWS
+from tests.benchmarks.row import Row
 from tests.end_to_end.terminal import ROOT, Terminal
 
 DRAWN = ("Filter", "Profiles", "Quit")  # the top of the picker, its list, and the keys below
@@ -72,9 +73,21 @@ def medians(rounds: int = 15) -> dict[str, float]:
     return {function.__name__: median(row[at] for row in taken) for at, function in enumerate(functions)}
 
 
-if __name__ == "__main__":
+def rows() -> list[Row]:
     found = medians()
-    for name, seconds in found.items():
-        print(f"{name}: {seconds:.3f}")
-    print(f"first frame / import of Textual: {found['first_frame_seconds'] / found['import_textual_seconds']:.2f}")
-    print(f"--help / python -c pass: {found['help_seconds'] / found['pass_seconds']:.2f}")
+    frame, textual = found["first_frame_seconds"], found["import_textual_seconds"]
+    told, nothing = found["help_seconds"], found["pass_seconds"]
+    first = "the first frame of `reid-tui launch`"
+    detail = f"{frame:.3f} s against {textual:.3f} s"
+    return [
+        Row(first, "importing textual.app and textual.widgets", frame / textual, "x its time", 2, detail=detail),
+        Row(first, "an idle machine", frame, "s", 0.45),
+        Row(
+            "reid-tui --help",
+            "python -c pass",
+            told / nothing,
+            "x its time",
+            8,
+            detail=f"{told:.3f} s against {nothing:.3f} s",
+        ),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from tests.benchmarks.live_screen import cpu_seconds, read_for, training_screen
+from tests.benchmarks.row import Row
 
 
 def bytes_per_second(seconds: float = 20.0, low_bandwidth: bool = False) -> float:
@@ -25,8 +26,11 @@ def traffic_and_load(seconds: float = 20.0, low_bandwidth: bool = False) -> tupl
         return (len(terminal.received) - sent) / took, (cpu_seconds(terminal) - used) / took
 
 
-if __name__ == "__main__":
-    for low_bandwidth in (False, True):
+def rows() -> list[Row]:
+    found = []
+    for low_bandwidth, how in ((False, ""), (True, ", --low-bandwidth")):
         sent, used = traffic_and_load(low_bandwidth=low_bandwidth)
-        how = "few redraws" if low_bandwidth else "as it is"
-        print(f"{how}: {sent / 1000:.2f} kB/s, {100 * used:.1f} % of a core")
+        what = f"steady training at 120x40{how}"
+        found.append(Row(what, "bytes to the terminal", sent / 1000, "kB/s", 4))
+        found.append(Row(what, "time of the processor for the screen", 100 * used, "% of a core", None))
+    return found
