@@ -16,21 +16,18 @@ from textual.driver import Driver
 from core.run_state import RunState
 from reid_tui.app_queue import QueueApp
 from reid_tui.app_runs import StartDetached, StartRun
-from reid_tui.attached_run import AttachedRun
 from reid_tui.event_queue import Run
 from reid_tui.keys import bindings, shown_key
 from reid_tui.queue_runner import QueueRunner
 from reid_tui.remembered import Memory
 from reid_tui.run_queue import QueuedRun, RunQueue
-from reid_tui.screens.dashboard import DashboardScreen
-from reid_tui.screens.dialogs import ChoiceDialog, drop_queue_dialog
 from reid_tui.screens.picker import PickerScreen
-from reid_tui.screens.runs import RunsScreen
 from reid_tui.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:
     from core.profile import Profile
     from core.run_plan import PlannedRun
+    from reid_tui.screens.dashboard import DashboardScreen
 
 
 TITLE_SECONDS = 1.0
@@ -50,7 +47,7 @@ class ReidApp(QueueApp):
         list_runs: show the runs of this machine first, not the picker.
         runs_dir: the folder that holds the runs that are listed; None: all of this machine.
         start_detached: starts what the picker gives in a process of its own, and gives the run that follows it.
-        warm: loads what the training will need (torch), in a thread, while the picker is on the screen.
+        warm: loads what the training will need (torch), in a thread, once the picker has its profiles.
         settings: what the person's settings file says.
         told: what was wrong with that file.
         memory: what was chosen the last time; without one nothing is remembered.
@@ -62,6 +59,7 @@ class ReidApp(QueueApp):
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("app"),
         Binding("ctrl+c", "hint", "How to quit", show=False, priority=True),
+        Binding("ctrl+l", "redraw", "Draw anew", show=False, priority=True),
     ]
 
     def __init__(
@@ -95,6 +93,7 @@ class ReidApp(QueueApp):
         self._scan = None
         self._start_detached = start_detached
         self._warm = warm
+        self._warmed = False
         self._last = None
         self.queue = RunQueue([QueuedRun(run.title, run.profile) for run in queued])
         self.queue_runner = QueueRunner(self, self.queue)
@@ -123,16 +122,19 @@ class ReidApp(QueueApp):
         self._say_what_is_wrong_with_the_settings()
         self.set_interval(TITLE_SECONDS, self._announce)
         if self._attached is not None:
+            from reid_tui.attached_run import AttachedRun
+
             self._show_run(self._attached.name, partial(AttachedRun, self._attached))
         elif self.queue.waiting:
             self.queue_runner.begin(self.queue.waiting[0])
         elif self._selected is not None:
             self.launch(self._selected, self._selected.run.name)
         elif self._list_runs:
+            from reid_tui.screens.runs import RunsScreen
+
             self.push_screen(RunsScreen(self._look_at_runs))
         else:
             self.push_screen(PickerScreen(self._read_profiles, self._last_profile))
-            self.call_after_refresh(self._warm_up)
 
     def _handle_exception(self, error: Exception) -> None:
         """Textual's last act before it gives up the screen; there is no public way to learn of it."""
@@ -141,6 +143,8 @@ class ReidApp(QueueApp):
 
     async def action_quit(self) -> None:
         """ctrl+q, wherever it is not bound otherwise: asks while a run of this process is live, like `q`."""
+        from reid_tui.screens.dialogs import ChoiceDialog, drop_queue_dialog
+
         live = self._dashboard is not None and self._dashboard.run_is_live and not self._dashboard.live.attached
         if self._dashboard is None or not (live or self.queue.waiting):
             if not self.queue.waiting:
@@ -158,6 +162,8 @@ class ReidApp(QueueApp):
 
     def action_hint(self) -> None:
         """ctrl+c copies what is selected; many press it to leave, and are told how."""
+        from reid_tui.screens.dashboard import DashboardScreen
+
         if self.screen.get_selected_text() is not None:
             self.screen.action_copy_text()
             return

@@ -7,8 +7,11 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from rich.console import RenderableType
 from textual import events, on
+from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.driver import Driver
@@ -18,18 +21,20 @@ from textual.widgets import Input, TextArea
 
 from core.events import LogLine
 from core.printable import clean
+from reid_tui.chart_settings import ChartSettings
 from reid_tui.filters import filters_for
 from reid_tui.keys import shown_as
 from reid_tui.notify import Notifier
 from reid_tui.output import OutputLines
 from reid_tui.palette import commands
 from reid_tui.remembered import Memory
-from reid_tui.screens.dashboard import DashboardScreen
-from reid_tui.screens.run_charts import ChartSettings
 from reid_tui.settings import Settings
 from reid_tui.terminal import TerminalDriver
 from reid_tui.theme import PLAIN, THEMES, first_theme, short_name
 from reid_tui.title import CLEARED, Announcer, knows, progress_of, title_of
+
+if TYPE_CHECKING:
+    from reid_tui.screens.dashboard import DashboardScreen
 
 OUTPUT_LINES_KEPT = 500
 
@@ -89,6 +94,25 @@ class MannerApp(App[None]):
     def _calm_cursor(self, event: events.DescendantFocus) -> None:
         if self.settings.low_bandwidth and isinstance(event.widget, Input | TextArea):
             event.widget.cursor_blink = False
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Textual's way to the terminal, which is private. Only what is not there already gets through."""
+        driver = self._driver
+        if isinstance(driver, TerminalDriver) and isinstance(renderable, CompositorUpdate) and not self._batch_count:
+            renderable = driver.picture.changes(renderable, self.console)
+        super()._display(screen, renderable)
+
+    def on_resize(self) -> None:
+        self._forget_picture()
+
+    def action_redraw(self) -> None:
+        """Everything once more, whatever somebody else has written on the terminal."""
+        self._forget_picture()
+        self.screen.refresh()
+
+    def _forget_picture(self) -> None:
+        if isinstance(self._driver, TerminalDriver):
+            self._driver.picture.forget()
 
     def _say_what_is_wrong_with_the_settings(self) -> None:
         if self._told:

@@ -13,9 +13,8 @@ from core.errors import ReidError
 from core.printable import clean
 from reid_tui.app_runs import RunsApp
 from reid_tui.run_queue import QueuedRun
-from reid_tui.screens.dashboard import DashboardScreen
 from reid_tui.screens.picker import PickerScreen
-from reid_tui.screens.queue import QueueScreen
+from reid_tui.wishes import AddWanted, BeginWanted, HoldWanted, QueueWanted, RunEnded
 
 if TYPE_CHECKING:
     from core.profile import Profile
@@ -67,6 +66,9 @@ class QueueApp(RunsApp):
 
     def show_queue(self, now: float) -> None:
         """Draw how the queue stands, wherever it is on the screen."""
+        from reid_tui.screens.dashboard import DashboardScreen
+        from reid_tui.screens.queue import QueueScreen
+
         for screen in self.screen_stack:
             if not screen.is_mounted or not screen.is_running:
                 continue
@@ -77,27 +79,27 @@ class QueueApp(RunsApp):
             elif isinstance(screen, QueueScreen):
                 screen.show()
 
-    @on(DashboardScreen.Finished)
+    @on(RunEnded)
     def _run_ended(self) -> None:
         if self._last is not None:
             self.queue_runner.run_ended(self._last.state)
 
-    @on(DashboardScreen.QueueWanted)
-    @on(PickerScreen.QueueWanted)
+    @on(QueueWanted)
     def _queue_wanted(self) -> None:
+        from reid_tui.screens.queue import QueueScreen
+
         self.push_screen(QueueScreen(self.queue, lambda: self.queue_runner.at_rest, self.queue_runner.changed))
 
-    @on(DashboardScreen.HoldWanted)
-    @on(QueueScreen.HoldWanted)
+    @on(HoldWanted)
     def _hold_wanted(self) -> None:
         self.queue_runner.toggle_hold()
 
-    @on(QueueScreen.BeginWanted)
-    def _begin_wanted(self, message: QueueScreen.BeginWanted) -> None:
+    @on(BeginWanted)
+    def _begin_wanted(self, message: BeginWanted) -> None:
         if self.queue_runner.at_rest and message.run in self.queue.waiting:
             self.queue_runner.begin(message.run)
 
-    @on(QueueScreen.AddWanted)
+    @on(AddWanted)
     def _add_wanted(self) -> None:
         self.pop_screen()
         if isinstance(picker := self.screen, PickerScreen):

@@ -7,6 +7,7 @@ import gc
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,24 +19,32 @@ from core.errors import ReidError
 from core.events import RunFinished
 from core.printable import clean
 from reid_tui.app_manner import MannerApp
-from reid_tui.attached_run import AttachedRun
 from reid_tui.event_queue import Run
-from reid_tui.live_run import Emit, LiveRun
+from reid_tui.live_run import LiveRun
 from reid_tui.queue_runner import QueueRunner
 from reid_tui.run_queue import QueuedRun, RunQueue
-from reid_tui.screens.compare import CompareScreen
-from reid_tui.screens.dashboard import DashboardScreen
 from reid_tui.screens.picker import PickerScreen
-from reid_tui.screens.runs import RunsScreen
+from reid_tui.wishes import (
+    BackWanted,
+    CompareWanted,
+    ListLeft,
+    OpenWanted,
+    ProfilesWanted,
+    RunsWanted,
+)
 
 if TYPE_CHECKING:
     from core.profile import Profile
     from core.profile_files import ProfileReading
     from core.run_fields import RunRow
     from core.run_scan import RunScan
+    from reid_tui.live_run import Emit
+    from reid_tui.screens.dashboard import DashboardScreen
 
 
-StartRun = Callable[["Profile", Emit, RunControl], RunFinished]
+# Imported where they are opened, so that the first frame does not wait for them, and behind it before a key needs them.
+NEXT_SCREENS = tuple(f"reid_tui.screens.{name}" for name in ("help", "dashboard", "editor", "runs", "queue", "compare"))
+StartRun = Callable[["Profile", "Emit", RunControl], RunFinished]
 MakeRun = Callable[[Callable[[], None]], Run]
 StartDetached = Callable[["Profile"], MakeRun]
 
@@ -53,6 +62,7 @@ class RunsApp(MannerApp):
     _runs_dir: Path | None
     _scan: RunScan | None
     _warm: Callable[[], None] | None
+    _warmed: bool
     _last: DashboardScreen | None
 
     def launch(self, profile: Profile, title: str) -> None:
@@ -80,6 +90,8 @@ class RunsApp(MannerApp):
         return ""
 
     def _show_run(self, title: str, make_run: MakeRun, *, replace: bool = False) -> None:
+        from reid_tui.screens.dashboard import DashboardScreen
+
         self._dashboard = self._last = DashboardScreen(title, make_run, list(self._output), self.queue)
         self._output.clear()
         self._dashboard.restore(self._memory.now)
@@ -101,17 +113,24 @@ class RunsApp(MannerApp):
         readings = [read_profile(path, self._overrides) for path in paths]
         return sorted(readings, key=lambda reading: bool(reading.problems))  # those that can be launched come first
 
+    @on(PickerScreen.ProfilesRead)
     def _warm_up(self) -> None:
-        if self._warm is not None:
-            # A daemon: who leaves the picker at once does not wait for an import.
-            threading.Thread(target=self._load, args=(self._warm,), name="warm-up", daemon=True).start()
+        """Load what comes next, once the profiles are there: imports beside their reading would hold it up."""
+        if self._warmed:
+            return
+        self._warmed = True
+        # A daemon: who leaves the picker at once does not wait for an import.
+        threading.Thread(target=self._load, args=(self._warm,), name="warm-up", daemon=True).start()
 
     @staticmethod
-    def _load(warm: Callable[[], None]) -> None:
-        # If the import fails, the run will say so, in full; here there is nobody to tell.
+    def _load(warm: Callable[[], None] | None) -> None:
+        # If an import fails, the screen or the run that needs it will say so; here there is nobody to tell.
         with contextlib.suppress(ImportError, OSError):
-            warm()
-            gc.freeze()  # for the reason given in the dashboard
+            for name in NEXT_SCREENS:
+                import_module(name)
+            if warm is not None:
+                warm()
+                gc.freeze()  # for the reason given in the dashboard
 
     def _look_at_runs(self) -> list[RunRow]:
         """In a worker thread, one at a time; the import is here because pydantic would delay the first frame."""
@@ -120,18 +139,21 @@ class RunsApp(MannerApp):
         self._scan = self._scan or RunScan(self._runs_dir)
         return self._scan.look()
 
-    @on(PickerScreen.RunsWanted)
-    @on(DashboardScreen.RunsWanted)
+    @on(RunsWanted)
     def _runs_wanted(self) -> None:
+        from reid_tui.screens.runs import RunsScreen
+
         if self._below(RunsScreen):
             self._go_back()
         elif not isinstance(self.screen, RunsScreen):
             self.push_screen(RunsScreen(self._look_at_runs))
 
-    @on(RunsScreen.OpenWanted)
-    @on(CompareScreen.OpenWanted)
-    def _open_wanted(self, message: RunsScreen.OpenWanted | CompareScreen.OpenWanted) -> None:
+    @on(OpenWanted)
+    def _open_wanted(self, message: OpenWanted) -> None:
         """Show a run of any process. One that trains in this process keeps its screen."""
+        from reid_tui.attached_run import AttachedRun
+        from reid_tui.screens.dashboard import DashboardScreen
+
         own = next((screen for screen in self.screen_stack if _shows(screen, message.folder)), None)
         if own is not None:
             while self.screen is not own:
@@ -143,24 +165,27 @@ class RunsApp(MannerApp):
             self._dashboard = self._last = screen
         self.push_screen(screen)
 
-    @on(RunsScreen.CompareWanted)
-    def _compare_wanted(self, message: RunsScreen.CompareWanted) -> None:
+    @on(CompareWanted)
+    def _compare_wanted(self, message: CompareWanted) -> None:
+        from reid_tui.screens.compare import CompareScreen
+
         self.push_screen(CompareScreen(message.folders))
 
-    @on(RunsScreen.BackWanted)
-    def _list_left(self, message: RunsScreen.BackWanted) -> None:
+    @on(ListLeft)
+    def _list_left(self, message: ListLeft) -> None:
         if len(self.screen_stack) > 2:
             self._go_back()
         elif message.leave:
             self.exit()
 
-    @on(DashboardScreen.BackWanted)
-    @on(CompareScreen.BackWanted)
+    @on(BackWanted)
     def _go_back(self) -> None:
         """Take the upper screen away; one that only watches a run stops to."""
+        from reid_tui.screens.dashboard import DashboardScreen
+
         screen = self.screen
         self.pop_screen()
-        if isinstance(screen, DashboardScreen) and isinstance(screen.live, AttachedRun):
+        if isinstance(screen, DashboardScreen) and screen.live.attached:
             screen.live.leave()
             if self._last is screen:
                 self._dashboard = self._last = None
@@ -171,12 +196,11 @@ class RunsApp(MannerApp):
 
     @on(PickerScreen.Picked)
     def _picked(self, message: PickerScreen.Picked) -> None:
-        if not isinstance(self.screen, DashboardScreen):
+        if isinstance(self.screen, PickerScreen):
             self.remember(profile=str(message.path.absolute()))
             self.launch(message.profile, message.path.stem)
 
-    @on(DashboardScreen.ProfilesWanted)
-    @on(RunsScreen.NewRunWanted)
+    @on(ProfilesWanted)
     def _profiles_wanted(self) -> None:
         if self._training_here:
             self.notify("a run trains in this process; it must end first, or be detached (d)", markup=False, timeout=6)
@@ -189,12 +213,13 @@ class RunsApp(MannerApp):
             picker.action_reload()
         else:
             self.switch_screen(PickerScreen(self._read_profiles, self._last_profile))
-            self.call_after_refresh(self._warm_up)
         self.call_after_refresh(self.queue_runner.changed)
 
 
 def _shows(screen: Screen[object], folder: Path) -> bool:
     """Whether a screen is the dashboard of a run that trains, or has trained, in this process."""
+    from reid_tui.screens.dashboard import DashboardScreen
+
     if not isinstance(screen, DashboardScreen) or screen.live.attached:
         return False
     started = screen.state.started

@@ -149,10 +149,6 @@ def _add_headless_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _launch(options: argparse.Namespace) -> int:
-    from core.profile_files import locate_profile
-    from core.run_plan import plan_runs
-    from core.sweep import parse_sweep
-
     named = bool(options.profile)
     why = "" if options.detach and named else _why_headless(options)
     if not named and (why or options.sweep):
@@ -161,6 +157,10 @@ def _launch(options: argparse.Namespace) -> int:
         return EXIT_USAGE
     runs = []
     if named:
+        from core.profile_files import locate_profile
+        from core.run_plan import plan_runs
+        from core.sweep import parse_sweep
+
         sweeps = _all_of(parse_sweep, options.sweep)
         paths = _all_of(lambda name: locate_profile(name, options.profiles), options.profile)
         runs = plan_runs(paths, options.set, sweeps)

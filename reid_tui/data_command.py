@@ -7,12 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from core.printable import clean
-from reid_tui.text import plural
 
 if TYPE_CHECKING:
     from core.data.prepare import Folder, Prepared
@@ -94,6 +89,8 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _show_prepared(prepared: Prepared, keys: str) -> None:
+    from reid_tui.text import plural
+
     _show_folders(prepared.out, prepared.folders)
     lines = [f"{plural(count, 'image')} left out: {why}" for why, count in prepared.left_out]
     if prepared.single:
@@ -110,6 +107,10 @@ def _show_prepared(prepared: Prepared, keys: str) -> None:
 
 
 def _show_folders(out: Path, folders: list[Folder] | tuple[Folder, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=Text(clean(str(out))), title_justify="left")
     table.add_column("folder")
     table.add_column("identities", justify="right")
@@ -126,6 +127,9 @@ def _show_next(out: Path, keys: str) -> None:
 
 
 def _print(*lines: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
     console = Console()
     for line in lines:
         # Plain text, never markup; not wrapped, so that a path can be copied whole.

@@ -20,7 +20,6 @@ from core.run_state import RunState, fold
 from reid_tui.app import TERMINAL_GONE, ReidApp, log_file_of
 from reid_tui.app_runs import MakeRun, StartRun
 from reid_tui.ascii import to_ascii
-from reid_tui.attached_run import AttachedRun
 from reid_tui.detached import how_to_come_back, start, start_queue
 from reid_tui.live_run import LiveRun
 from reid_tui.output import flush, lead_away
@@ -89,6 +88,8 @@ def run_app(
         queued=queued,
     )
     app.run()
+    from reid_tui.attached_run import AttachedRun
+
     crashed = bool(app.return_code) and not app.terminal_lost
     if app.crash is not None and isinstance(app.live_run, LiveRun):
         # The log of a live run takes what Python's logging is told.
@@ -172,6 +173,7 @@ def see_to_the_queue(queue: RunQueue, start_run: StartRun, *, goes_on: bool, sil
 
 def _start_detached(profile: Profile) -> MakeRun:
     from core.run_folder import new_run_folder
+    from reid_tui.attached_run import AttachedRun
 
     folder = new_run_folder(profile)
     return partial(AttachedRun, folder, process=start(folder))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from textual.timer import Timer
 
 from reid_tui.run_queue import PAUSE_SECONDS, QueuedRun, RunQueue
-from reid_tui.screens.queue import QueueScreen
 
 if TYPE_CHECKING:
     from core.run_state import RunState
@@ -79,6 +78,8 @@ class QueueRunner:
             self._timer = None
 
     def _tick(self) -> None:
+        from reid_tui.screens.queue import QueueScreen  # not before the first frame
+
         now = time.monotonic()
         resting = (self._app.dashboard, *([] if self._app.on_a_run else [self._app.screen]))
         busy = self._app.screen not in resting and not isinstance(self._app.screen, QueueScreen)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,6 +122,9 @@ def _runs(options: argparse.Namespace) -> int:
         return run_app(start_run=run_profile, list_runs=True, runs_dir=options.runs, warm=load_torch)
     runs = list_runs(options.runs)
     if options.json:
+        import json
+        from dataclasses import asdict
+
         for run in runs:
             sys.stdout.write(json.dumps(_plain({"name": run.name, **asdict(run)})) + "\n")
     elif not runs:

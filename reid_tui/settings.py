@@ -22,6 +22,7 @@ RESERVED = {
     "ctrl+c": "it copies what is selected",
     "ctrl+q": "it quits everywhere",
     "ctrl+p": "it opens the command palette",
+    "ctrl+l": "it draws the screen anew",
     "tab": "it moves between the parts of a screen",
     "ctrl+b": "tmux takes it",
     "ctrl+h": "terminals send it for backspace",

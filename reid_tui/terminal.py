@@ -21,6 +21,7 @@ from textual.drivers.linux_driver import LinuxDriver
 
 from reid_tui.ascii import to_ascii
 from reid_tui.output import DescriptorCapture, is_gone
+from reid_tui.picture import Picture
 from reid_tui.title import closing, knows, opening
 
 WATCH_SECONDS = 0.5
@@ -106,6 +107,7 @@ class TerminalDriver(LinuxDriver):
         self._event_loop = asyncio.get_running_loop()
         self._closed = threading.Event()
         self._knows = knows(os.environ)
+        self.picture = Picture()  # what is on the terminal
 
     def _get_terminal_size(self) -> tuple[int, int]:
         # Asked of the descriptor that is drawn on: 1 is a pipe by now.
@@ -117,6 +119,7 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         self._capture.start()
+        self.picture.forget()
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self.write(opening(self._knows))
         self._closed = threading.Event()

@@ -24,6 +24,7 @@ from reid_tui.screens.help import HelpScreen
 from reid_tui.theme import other_theme
 from reid_tui.widgets.compare_table import Compared, CompareTable, columns_that_fit, difference_lines
 from reid_tui.widgets.run_chart import RunChart
+from reid_tui.wishes import BackWanted, OpenWanted
 
 LOOK_SECONDS = 2.0
 BOTH_ROWS = 34  # from this height on there is room for figures and differences
@@ -41,15 +42,6 @@ class CompareScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-middle"), (110, "-wide"), (150, "-huge")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-usual"), (BOTH_ROWS, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = ""
-
-    @dataclass
-    class OpenWanted(Message):
-        """The person wants to see a run alone."""
-
-        folder: Path
-
-    class BackWanted(Message):
-        """The person wants to go back to the list."""
 
     @dataclass
     class RunsRead(Message):
@@ -191,10 +183,10 @@ class CompareScreen(Screen[None]):
         chart.log_scale = not chart.log_scale
 
     def action_open(self) -> None:
-        self.post_message(self.OpenWanted(self.current.folder))
+        self.post_message(OpenWanted(self.current.folder))
 
     def action_back(self) -> None:
-        self.post_message(self.BackWanted())
+        self.post_message(BackWanted())
 
     def action_theme(self) -> None:
         self.app.theme = other_theme(self.app.theme)

@@ -43,8 +43,10 @@ from reid_tui.widgets.progress import ProgressPanel
 from reid_tui.widgets.queue_line import QueueLine
 from reid_tui.widgets.status import StatusLine
 from reid_tui.widgets.system import SystemPanel
+from reid_tui.wishes import BackWanted, HoldWanted, ProfilesWanted, QueueWanted, RunEnded, RunsWanted
 
 SAID_SECONDS = 4.0  # how long an answer stays in the status line
+REDRAWS_OF_A_CURVE = 4  # of the numbers, for one of the curves: from one to the next they hardly grow by a dot
 SETTLING_SECONDS = 1.0  # after the end, before a key leaves the screen of the run
 PATIENCE_ROWS = 7  # of the panel of early stopping, with everything in it
 LEAST_TABLE_ROWS = 8  # of the table of epochs, before another panel takes rows of it
@@ -72,24 +74,6 @@ class DashboardScreen(RunCharts, Screen[None]):
     class EventsWaiting(Message):
         """The run has said something. Posted from its thread."""
 
-    class Finished(Message):
-        """The run has ended; the thread may still be closing its files."""
-
-    class QueueWanted(Message):
-        """The queue is to be shown."""
-
-    class HoldWanted(Message):
-        """The queue is to be held, or to go on."""
-
-    class ProfilesWanted(Message):
-        """The person wants to pick another profile, and the run has ended."""
-
-    class RunsWanted(Message):
-        """The person wants to see all runs."""
-
-    class BackWanted(Message):
-        """The person wants to go back to where the run was opened from."""
-
     def __init__(
         self,
         title: str,
@@ -106,6 +90,9 @@ class DashboardScreen(RunCharts, Screen[None]):
             fold(self.state, line)
         self._folding_soon = False
         self._folded_at = -math.inf
+        self._curves_soon = False
+        self._curves_at = -math.inf  # when they were shown last
+        self._curves_end: tuple[object, ...] = ()  # of the run as they show it
         self._wishes: dict[str, str] = {}
         self._dialog: ChoiceDialog | None = None
         self._ended_at = -math.inf
@@ -207,7 +194,7 @@ class DashboardScreen(RunCharts, Screen[None]):
             if self._dialog is not None and self._dialog.is_current:
                 self._dialog.dismiss("")  # what it asks is settled
             self.refresh_bindings()
-            self.post_message(self.Finished())
+            self.post_message(RunEnded())
         self._show()
 
     def show_queue(self, now: float) -> None:
@@ -228,11 +215,27 @@ class DashboardScreen(RunCharts, Screen[None]):
         self.query_one(PatiencePanel).show(state)
         self.query_one(StatusLine).show(state, self._wish())
         self.query_one(LogPane).show(state)
-        self.show_charts(state)
+        self._show_curves()
         self._place_system()
         self.query_one(SystemPanel).show(state)
         if isinstance(self.app.screen, AlertsScreen):
             self.app.screen.refresh_alerts()
+
+    def _show_curves(self) -> None:
+        """At once where an epoch or the run has begun or ended, else now and then."""
+        end = self.state.started, len(self.state.epochs), self.state.finished
+        pause = REDRAWS_OF_A_CURVE * settings_of(self.app).redraw_seconds
+        wait = self._curves_at + pause - time.monotonic()
+        if end != self._curves_end or wait <= 0:
+            self._curves_at, self._curves_end = time.monotonic(), end
+            self.show_charts(self.state)
+        elif not self._curves_soon:
+            self._curves_soon = True
+            self.set_timer(wait, self._show_curves_late)
+
+    def _show_curves_late(self) -> None:
+        self._curves_soon = False
+        self._show_curves()
 
     def _wish(self) -> str:
         return next(
@@ -368,10 +371,10 @@ class DashboardScreen(RunCharts, Screen[None]):
         self._wishes.pop("pause", None)
 
     def action_queue(self) -> None:
-        self.post_message(self.QueueWanted())
+        self.post_message(QueueWanted())
 
     def action_hold(self) -> None:
-        self.post_message(self.HoldWanted())
+        self.post_message(HoldWanted())
 
     def action_chart_select(self, number: int) -> None:
         super().action_chart_select(number)
@@ -420,13 +423,13 @@ class DashboardScreen(RunCharts, Screen[None]):
         if self.live.alive and not self.live.attached:
             self.notify("the last run is still closing its files", markup=False)
         else:
-            self.post_message(self.ProfilesWanted())
+            self.post_message(ProfilesWanted())
 
     def action_runs(self) -> None:
-        self.post_message(self.RunsWanted())
+        self.post_message(RunsWanted())
 
     def action_back(self) -> None:
-        self.post_message(self.BackWanted())
+        self.post_message(BackWanted())
 
     async def action_detach(self) -> None:
         """Leave the screen, and let the run go on: one in this process goes over to a process of its own."""

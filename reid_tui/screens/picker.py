@@ -21,10 +21,10 @@ from textual.worker import Worker, WorkerState
 from core.printable import clean
 from reid_tui.keys import binding_with, bindings
 from reid_tui.remembered import remember
-from reid_tui.screens.help import HelpScreen
 from reid_tui.text import short_path
 from reid_tui.theme import other_theme
 from reid_tui.widgets.profile_view import data_missing, entry, matches, problems, values
+from reid_tui.wishes import QueueWanted, RunsWanted
 
 if TYPE_CHECKING:
     from textual.binding import ActiveBinding
@@ -68,18 +68,12 @@ class PickerScreen(Screen[None]):
         profile: Profile
         path: Path
 
-    class RunsWanted(Message):
-        """The person wants to see all runs."""
-
     @dataclass
     class Queued(Message):
         """A profile without problems is to be put into the queue."""
 
         profile: Profile
         path: Path
-
-    class QueueWanted(Message):
-        """The queue is to be shown."""
 
     @dataclass
     class EditWanted(Message):
@@ -279,16 +273,18 @@ class PickerScreen(Screen[None]):
             self.post_message(self.EditWanted(reading.path))
 
     def action_queue(self) -> None:
-        self.post_message(self.QueueWanted())
+        self.post_message(QueueWanted())
 
     def action_runs(self) -> None:
-        self.post_message(self.RunsWanted())
+        self.post_message(RunsWanted())
 
     def action_theme(self) -> None:
         self.app.theme = other_theme(self.app.theme)
         remember(self.app, theme=self.app.theme)
 
     def action_help(self) -> None:
+        from reid_tui.screens.help import HelpScreen  # not before the first frame
+
         self.app.push_screen(HelpScreen("picker"))
 
     async def action_leave(self) -> None:

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
@@ -22,6 +21,7 @@ from reid_tui.run_queue import QueuedRun, RunQueue, titles_apart
 from reid_tui.screens.help import HelpScreen
 from reid_tui.text import percent
 from reid_tui.widgets.queue_line import queue_text
+from reid_tui.wishes import AddWanted, BeginWanted, HoldWanted
 
 _MARKS = {
     "waiting": ("○", "$foreground 65%"),
@@ -72,19 +72,6 @@ class QueueScreen(ModalScreen[None]):
         & #queue-keys { height: auto; margin-top: 1; }
     }
     """
-
-    class AddWanted(Message):
-        """A profile is to be picked for the queue."""
-
-    class HoldWanted(Message):
-        """The queue is to be held, or to go on."""
-
-    class BeginWanted(Message):
-        """A waiting run is to begin now."""
-
-        def __init__(self, run: QueuedRun) -> None:
-            super().__init__()
-            self.run = run
 
     def __init__(self, queue: RunQueue, can_begin: Callable[[], bool], on_change: Callable[[], None]) -> None:
         super().__init__()
@@ -172,16 +159,16 @@ class QueueScreen(ModalScreen[None]):
         self.show(highlight)
 
     def action_add(self) -> None:
-        self.post_message(self.AddWanted())
+        self.post_message(AddWanted())
 
     def action_hold(self) -> None:
-        self.post_message(self.HoldWanted())
+        self.post_message(HoldWanted())
 
     @on(OptionList.OptionSelected)
     def action_begin(self) -> None:
         run = self.highlighted
         if run is not None and run.standing == "waiting" and self._can_begin():
-            self.post_message(self.BeginWanted(run))
+            self.post_message(BeginWanted(run))
 
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen("queue"))

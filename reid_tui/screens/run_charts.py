@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from core.run_state import RunState
+from reid_tui.chart_settings import ChartSetting, ChartSettings
 from reid_tui.metrics import GROUPS, RunCurves, chart_title, in_one_chart
 from reid_tui.remembered import remember
 from reid_tui.screens.chart_keys import ChartKeys
@@ -12,26 +11,6 @@ from reid_tui.screens.metric_picker import MetricPicker
 from reid_tui.widgets.axis import XAxis
 
 AXES: tuple[XAxis, ...] = ("epoch", "step", "time")
-LOSSES = ("step.loss", "step.ce", "step.triplet")
-RANKS = ("epoch.rank1", "epoch.mAP")
-
-
-@dataclass
-class ChartSetting:
-    """How one chart is set."""
-
-    metrics: tuple[str, ...]
-    log_scale: bool = False
-    smoothing: float = 0.0
-
-
-@dataclass
-class ChartSettings:
-    """How the charts of a run are set; the app keeps it from one run to the next."""
-
-    charts: list[ChartSetting] = field(default_factory=lambda: [ChartSetting(LOSSES), ChartSetting(RANKS)])
-    axis: XAxis = "epoch"
-    selected: int = 0
 
 
 class RunCharts(ChartKeys):

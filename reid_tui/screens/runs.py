@@ -27,6 +27,7 @@ from reid_tui.text import bytes_text, plural
 from reid_tui.theme import other_theme
 from reid_tui.widgets.run_detail import RunDetail
 from reid_tui.widgets.run_table import RunTable
+from reid_tui.wishes import CompareWanted, ListLeft, OpenWanted, ProfilesWanted
 
 LOOK_SECONDS = 2.0
 SAID_SECONDS = 6.0  # how long an answer stays in the status line
@@ -57,27 +58,6 @@ class RunsScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-middle"), (110, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (14, "-short"), (22, "-usual")]  # noqa: RUF012
     AUTO_FOCUS = "#runs"
-
-    @dataclass
-    class OpenWanted(Message):
-        """The person wants to see a run."""
-
-        folder: Path
-
-    @dataclass
-    class CompareWanted(Message):
-        """The person wants to see runs beside each other."""
-
-        folders: list[Path]
-
-    class NewRunWanted(Message):
-        """The person wants to pick a profile."""
-
-    @dataclass
-    class BackWanted(Message):
-        """The person wants to leave the list; or the program, where there is nothing behind the list."""
-
-        leave: bool
 
     @dataclass
     class RunsRead(Message):
@@ -278,10 +258,10 @@ class RunsScreen(Screen[None]):
             filter.display = False
             self._focus_table()
         else:
-            self.post_message(self.BackWanted(leave=False))
+            self.post_message(ListLeft(leave=False))
 
     def action_leave(self) -> None:
-        self.post_message(self.BackWanted(leave=True))
+        self.post_message(ListLeft(leave=True))
 
     # Runs -------------------------------------------------------------------------------------------------------
 
@@ -306,7 +286,7 @@ class RunsScreen(Screen[None]):
     @on(RunTable.Opened)
     def action_open(self) -> None:
         if (row := self.table.current) is not None and self.table.display:
-            self.post_message(self.OpenWanted(row.folder))
+            self.post_message(OpenWanted(row.folder))
 
     def action_compare(self) -> None:
         marked, hidden = self._marked(), hidden_marks(len(self._marked_out_of_sight))
@@ -317,7 +297,7 @@ class RunsScreen(Screen[None]):
         else:
             if hidden:
                 self.notify(hidden, markup=False, timeout=SAID_SECONDS)  # on the screen that comes now
-            self.post_message(self.CompareWanted([row.folder for row in marked]))
+            self.post_message(CompareWanted([row.folder for row in marked]))
 
     def action_delete(self) -> None:
         row = self.table.current if self.table.display else None
@@ -353,7 +333,7 @@ class RunsScreen(Screen[None]):
         self.look()
 
     def action_new(self) -> None:
-        self.post_message(self.NewRunWanted())
+        self.post_message(ProfilesWanted())
 
     def action_theme(self) -> None:
         self.app.theme = other_theme(self.app.theme)

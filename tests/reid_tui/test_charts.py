@@ -23,6 +23,7 @@ from reid_tui.widgets.canvas import ASCII, BRAILLE
 from reid_tui.widgets.chart import Chart
 from reid_tui.widgets.series import Series
 from reid_tui.widgets.smoothing import STRENGTHS
+from reid_tui.wishes import ProfilesWanted
 from tests.reid_tui.conftest import OpenApp, screen_text, until
 
 EPOCHS, BATCHES = 10, 20
@@ -334,7 +335,7 @@ async def test_how_the_charts_are_set_is_remembered_for_the_next_run(open_app: O
         first, _ = await shown(app, pilot)
         await pilot.press("2", "m", "down", "space", "enter", "y", "e", "x")
         before = board(app)
-        before.post_message(DashboardScreen.ProfilesWanted())
+        before.post_message(ProfilesWanted())
         await until(pilot, lambda: app.screen is not before)
         app.launch(profile, "again")
         await until(pilot, lambda: app.dashboard is not before)
@@ -448,7 +449,7 @@ async def test_a_chart_is_drawn_only_when_something_has_changed(open_app: OpenAp
         fold_one = Progress(BEGAN + 2300, "train", 11, 1, BATCHES, 400.0, 1.0, 0.5, 0.5, 3.0, 1e-4)
         board(app).live.emit(fold_one)
         board(app).fold_now()
-        await pilot.pause()
+        await until(pilot, lambda: first.drawings > drawn[0] + 2)  # curves are drawn once a second
         assert [points.copied for points in first._points] == [count + 2 for count in copied]
         assert (first.drawings, second.drawings) == (drawn[0] + 3, drawn[1] + 1)
 

@@ -19,6 +19,7 @@ from reid_tui.screens.help import HelpScreen
 from reid_tui.screens.runs import RunsScreen
 from reid_tui.widgets.compare_table import CompareTable, figures_for
 from reid_tui.widgets.run_chart import RUN_SIGNS, RunChart
+from reid_tui.wishes import CompareWanted
 from tests.listed_runs import make_run
 from tests.reid_tui.conftest import OpenApp, screen_text, until
 
@@ -44,7 +45,7 @@ def open_compare(open_app: OpenApp, runs: list[Path]) -> OpenCompare:
     ) -> AsyncIterator[tuple[ReidApp, Pilot[None]]]:
         async with open_app(list_runs=True, runs_dir=runs[0].parent, size=size) as (app, pilot):
             await until(pilot, lambda: isinstance(app.screen, RunsScreen))
-            app.screen.post_message(RunsScreen.CompareWanted(list(folders)))
+            app.screen.post_message(CompareWanted(list(folders)))
             await until(pilot, lambda: isinstance(app.screen, CompareScreen))
             await until(pilot, lambda: screen(app).compared.runs[0].epochs)
             await pilot.pause()
