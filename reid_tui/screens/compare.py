@@ -14,7 +14,7 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from core.printable import clean
@@ -23,6 +23,7 @@ from reid_tui.keys import bindings
 from reid_tui.screens.help import HelpScreen
 from reid_tui.theme import other_theme
 from reid_tui.widgets.compare_table import Compared, CompareTable, columns_that_fit, difference_lines
+from reid_tui.widgets.key_bar import KeyBar
 from reid_tui.widgets.run_chart import RunChart
 from reid_tui.wishes import BackWanted, OpenWanted
 
@@ -69,7 +70,7 @@ class CompareScreen(Screen[None]):
             yield CompareTable(id="figures")
             with VerticalScroll(id="differences", classes="panel", can_focus=False):
                 yield Static(id="difference-lines")
-        yield Footer(show_command_palette=False)
+        yield KeyBar(show_command_palette=False)
 
     def on_mount(self) -> None:
         self.query_one("#differences").border_title = Content("Profiles: what differs")

@@ -17,7 +17,6 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from core.events import Alert, CheckpointSaved, Level, LogLine, Paused, RunStarted
 from core.printable import clean
@@ -37,6 +36,7 @@ from reid_tui.theme import other_theme
 from reid_tui.widgets.chart import Chart
 from reid_tui.widgets.epoch_table import EpochTable
 from reid_tui.widgets.header import HeaderBar
+from reid_tui.widgets.key_bar import KeyBar
 from reid_tui.widgets.log_pane import LogPane
 from reid_tui.widgets.patience import PatiencePanel
 from reid_tui.widgets.progress import ProgressPanel
@@ -120,7 +120,7 @@ class DashboardScreen(RunCharts, Screen[None]):
         yield LogPane(id="log")
         yield QueueLine(id="queue")
         yield StatusLine(id="status")
-        yield Footer(show_command_palette=False)
+        yield KeyBar(show_command_palette=False)
 
     def on_mount(self) -> None:
         self.begin_charts()

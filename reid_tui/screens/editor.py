@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from core.printable import clean
 from core.profile import Profile
@@ -27,6 +27,7 @@ from reid_tui.screens.help import HelpScreen
 from reid_tui.screens.save_profile import ChangesScreen, SaveProfileDialog, change_lines
 from reid_tui.text import plural, short_path
 from reid_tui.widgets.field_row import FieldRow
+from reid_tui.widgets.key_bar import KeyBar
 
 FOLDER_CHECK_SECONDS = 0.3  # after the last key; to look for folders may take long
 ORDER = (
@@ -101,7 +102,7 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
                     yield row
             with VerticalScroll(id="detail", classes="panel", can_focus=False):
                 yield Static(id="detail-text")
-        yield Footer(show_command_palette=False)
+        yield KeyBar(show_command_palette=False)
 
     def on_mount(self) -> None:
         self.query_one("#form").border_title = Content(clean(self.path.name))

@@ -14,7 +14,7 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
 
@@ -23,6 +23,7 @@ from reid_tui.keys import binding_with, bindings
 from reid_tui.remembered import remember
 from reid_tui.text import short_path
 from reid_tui.theme import other_theme
+from reid_tui.widgets.key_bar import KeyBar
 from reid_tui.widgets.profile_view import data_missing, entry, matches, problems, values
 from reid_tui.wishes import QueueWanted, RunsWanted
 
@@ -106,7 +107,7 @@ class PickerScreen(Screen[None]):
             with VerticalScroll(id="preview", classes="panel", can_focus=False):
                 yield Static(Content.styled("reading …", "$foreground 60%"), id="problems")
                 yield Static(id="values")
-        yield Footer(show_command_palette=False)
+        yield KeyBar(show_command_palette=False)
 
     def on_mount(self) -> None:
         self.query_one("#filter", Input).border_title = Content("Filter")

@@ -14,7 +14,7 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 from textual.worker import Worker, WorkerState
 
 from core.printable import clean
@@ -25,6 +25,7 @@ from reid_tui.screens.delete_dialog import Deletion, delete_dialog, delete_runs,
 from reid_tui.screens.help import HelpScreen
 from reid_tui.text import bytes_text, plural
 from reid_tui.theme import other_theme
+from reid_tui.widgets.key_bar import KeyBar
 from reid_tui.widgets.run_detail import RunDetail
 from reid_tui.widgets.run_table import RunTable
 from reid_tui.wishes import CompareWanted, ListLeft, OpenWanted, ProfilesWanted
@@ -90,7 +91,7 @@ class RunsScreen(Screen[None]):
         yield Static(Content.styled("reading …", "$foreground 60%"), id="no-runs")
         yield RunDetail(id="run-detail", classes="bar")
         yield Static(id="runs-status", classes="bar")
-        yield Footer(show_command_palette=False)
+        yield KeyBar(show_command_palette=False)
 
     def on_mount(self) -> None:
         filter = self.query_one("#run-filter", Input)
