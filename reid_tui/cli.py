@@ -221,9 +221,8 @@ def _why_headless(options: argparse.Namespace) -> str:
 def _headless(start: Callable[[Emit, RunControl], RunFinished], *, requeue: bool) -> int:
     from reid_tui.console import run_headless
 
-    code = run_headless(start, requeue_code=EXIT_REQUEUE if requeue else None)
-    _ignore_signals()
-    return code
+    _ignore_signals()  # which is what is put back after the run, without a moment between
+    return run_headless(start, requeue_code=EXIT_REQUEUE if requeue else None)
 
 
 def _headless_queue(runs: Sequence[PlannedRun], *, requeue: bool) -> int:
@@ -231,9 +230,8 @@ def _headless_queue(runs: Sequence[PlannedRun], *, requeue: bool) -> int:
     from reid_tui.run_queue import QueuedRun, RunQueue
 
     queue = RunQueue([QueuedRun(run.title, run.profile) for run in runs])
-    code = run_queue_headless(queue, run_profile, requeue_code=EXIT_REQUEUE if requeue else None)
     _ignore_signals()
-    return code
+    return run_queue_headless(queue, run_profile, requeue_code=EXIT_REQUEUE if requeue else None)
 
 
 def _ignore_signals() -> None:
