@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from platformdirs import user_cache_path
 
 from core.data.folders import new_folder
-from core.data.shelf import Pixels
+from core.data.pixel_cache import Pixels
 from core.errors import DataError
 from core.printable import shown
 

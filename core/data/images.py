@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from torch.nn.functional import interpolate
 
-from core.data.shelf import Pixels
+from core.data.pixel_cache import Pixels
 from core.errors import DataError
 from core.printable import shown
 

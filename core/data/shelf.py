@@ -9,9 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.pixel_cache import PixelCache
+from core.data.pixel_cache import PixelCache, Pixels
 
-Pixels = NDArray[np.uint8]
 _FAST, _EXACT = "fast-2", "exact"  # how the images were decoded; another number where the same file gives other pixels
 SHARE_OF_FREE_MEMORY = 0.5  # what images of a run may take where there is no room on the disk
 

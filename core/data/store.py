@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from core.data.images import read_image
-from core.data.shelf import Pixels, Shelves
+from core.data.pixel_cache import Pixels
+from core.data.shelf import Shelves
 from core.data.unreadable import Unreadable, stop
 from core.errors import DataError
 
