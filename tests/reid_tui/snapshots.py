@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.segment import Segment
+from textual._context import visible_screen_stack
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -34,7 +35,8 @@ LETTERS = string.ascii_letters + string.digits
 
 
 def cells(app: ReidApp) -> list[list[Segment]]:
-    """The screen as it is drawn, filters and all."""
+    """The screen as it is drawn, filters and all, on top of those that are seen through it."""
+    visible_screen_stack.set(app._background_screens)
     return [list(strip) for strip in app.screen._compositor.render_strips()]
 
 
