@@ -114,7 +114,7 @@ KEYS: tuple[Key, ...] = (
     Key("chart.back", "chart", "escape", "esc", "chart_back", "Back", "leave the full screen; no cursor", footer=False),
     Key("metrics.mark", "metrics", "space", "space", "mark", "Mark", "show this one, or do not"),
     Key("metrics.apply", "metrics", "enter", "⏎", "apply", "Show", "show what is marked", priority=True),
-    Key("metrics.close", "metrics", "escape", "esc", "close", "Cancel", "change nothing"),
+    Key("metrics.close", "metrics", "escape", "esc", "dismiss_dialog", "Cancel", "change nothing"),
     Key("metrics.help", "metrics", "question_mark,f1", "?", "help", "Help", "what the keys do"),
     Key(
         "view.system",
@@ -154,7 +154,7 @@ KEYS: tuple[Key, ...] = (
     Key("alerts.home", "alerts", "home", "Home", "to_end(0)", "Top", "the newest, and those that still hold"),
     Key("alerts.end", "alerts", "end", "End", "to_end(1)", "End", "the oldest"),
     Key("alerts.help", "alerts", "question_mark,f1", "?", "help", "Help", "what the keys do"),
-    Key("alerts.close", "alerts", "escape,a,q", "esc", "dismiss_alerts", "Close", "back to the run; also a and q"),
+    Key("alerts.close", "alerts", "escape,a,q", "esc", "dismiss_dialog", "Close", "back to the run; also a and q"),
     Key("app.runs", "dashboard", "r", "r", "runs", "Runs", "all runs of this machine; this one goes on"),
     Key(
         "app.back",
@@ -216,7 +216,7 @@ KEYS: tuple[Key, ...] = (
     Key("queue.add", "queue", "a", "a", "add", "Add", "pick a profile to put behind the others"),
     Key("queue.hold", "queue", "h", "h", "hold", "Hold", "keep the next run from beginning; again: go on"),
     Key("queue.help", "queue", "question_mark,f1", "?", "help", "Help", "what the keys do"),
-    Key("queue.close", "queue", "escape,u,q", "esc", "close", "Close", "back to the run; also u and q"),
+    Key("queue.close", "queue", "escape,u,q", "esc", "dismiss_dialog", "Close", "back to the run; also u and q"),
     Key("editor.save", "editor", "f2", "F2", "save", "Save as", "write a profile file of another name"),
     Key("editor.launch", "editor", "f5", "F5", "launch", "Launch", "start a run with these values, without saving"),
     Key("editor.queue", "editor", "f6", "F6", "add", "Queue", "put a run with these values into the queue"),

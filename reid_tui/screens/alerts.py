@@ -9,13 +9,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.events import Alert
 from core.printable import clean
 from core.run_state import RunState
 from reid_tui.keys import bindings
+from reid_tui.screens.dialog import Dialog
 from reid_tui.screens.help import HelpScreen
 from reid_tui.text import clock, plural
 
@@ -63,7 +63,7 @@ def _when(state: RunState, alert: Alert) -> str:
     return f"from {since}, over" if later else f"from {since} to the end"
 
 
-class AlertsScreen(ModalScreen[None]):
+class AlertsScreen(Dialog[None]):
     """Scrolls; closes with escape, `a` or `q`. New alerts come in at the top.
 
     Args:
@@ -73,15 +73,7 @@ class AlertsScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("alerts")
     AUTO_FOCUS = ""
     DEFAULT_CSS = """
-    AlertsScreen {
-        align: center middle;
-        background: $background 60%;
-        & > VerticalScroll {
-            width: 100; max-width: 96%; height: auto; max-height: 96%;
-            border: round $primary; background: $surface; padding: 1 1 0 1;
-            scrollbar-size-vertical: 1;
-        }
-    }
+    AlertsScreen > VerticalScroll { width: 100; padding: 1 1 0 1; }
     """
 
     def __init__(self, state: RunState) -> None:
@@ -126,6 +118,3 @@ class AlertsScreen(ModalScreen[None]):
 
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen("alerts"))
-
-    def action_dismiss_alerts(self) -> None:
-        self.dismiss(None)

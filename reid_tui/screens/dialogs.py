@@ -10,11 +10,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from reid_tui.keys import bindings
+from reid_tui.screens.dialog import Dialog
 from reid_tui.text import plural
 
 QUIT = "quit-dialog"
@@ -30,20 +30,14 @@ class Choice:
     result: str
 
 
-class ChoiceDialog(ModalScreen[str]):
-    """Gives the `result` of the choice; "" if the dialog was closed."""
+class ChoiceDialog(Dialog[str]):
+    """Gives the `result` of the choice; None if the dialog was closed."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("dialog")
     AUTO_FOCUS = "OptionList"
     DEFAULT_CSS = """
-    ChoiceDialog {
-        align: center middle;
-        background: $background 60%;
-        & > Vertical {
-            width: 62; max-width: 96%; height: auto; max-height: 96%;
-            border: round $primary; background: $surface; padding: 1 2;
-        }
-    }
+    ChoiceDialog > Vertical { width: 62; padding: 1 2; }
+    ChoiceDialog OptionList { margin-top: 1; }
     """
 
     def __init__(self, title: str, question: str, choices: tuple[Choice, ...], *, id: str | None = None) -> None:
@@ -67,9 +61,6 @@ class ChoiceDialog(ModalScreen[str]):
             if event.character == choice.key:
                 event.stop()
                 self.dismiss(choice.result)
-
-    def action_dismiss_dialog(self) -> None:
-        self.dismiss("")
 
 
 def _prompt(choice: Choice) -> Content:

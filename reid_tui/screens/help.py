@@ -10,11 +10,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.run_fields import FIELDS
 from reid_tui.keys import Where, bindings, keys_of, shown_key
+from reid_tui.screens.dialog import Dialog
 from reid_tui.settings import settings_of
 
 _SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -75,7 +75,7 @@ def help_text(*where: Where, keymap: Mapping[str, str] | None = None, room: int 
     return Content("\n").join(lines)
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """Closes with escape, `?` or `q`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -83,14 +83,7 @@ class HelpScreen(ModalScreen[None]):
         Binding("question_mark,f1,q,enter", "dismiss_dialog", "Close", show=False),
     ]
     DEFAULT_CSS = """
-    HelpScreen {
-        align: center middle;
-        background: $background 60%;
-        & > VerticalScroll {
-            width: 84; max-width: 96%; height: auto; max-height: 96%;
-            border: round $primary; background: $surface; padding: 1 1;
-        }
-    }
+    HelpScreen > VerticalScroll { width: 84; padding: 1 1; scrollbar-size-vertical: 2; }
     """
 
     def __init__(self, *where: Where) -> None:
@@ -110,6 +103,3 @@ class HelpScreen(ModalScreen[None]):
     def _text(self) -> Content:
         room = min(84, int(0.96 * self.app.size.width)) - 6  # inside of border, padding and scrollbar
         return help_text(*self._where, keymap=settings_of(self.app).keys, room=room)
-
-    def action_dismiss_dialog(self) -> None:
-        self.dismiss(None)

@@ -10,16 +10,16 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from reid_tui.keys import bindings
 from reid_tui.metrics import BY_ID, GROUPS, METRICS, Metric
+from reid_tui.screens.dialog import Dialog
 from reid_tui.screens.help import HelpScreen
 
 
-class MetricPicker(ModalScreen[tuple[str, ...] | None]):
+class MetricPicker(Dialog[tuple[str, ...]]):
     """Gives the ids of the metrics that were marked, in the order of the table; None if it was closed.
 
     A mark on a metric of another unit takes the other marks away: a chart has one axis of values.
@@ -29,21 +29,8 @@ class MetricPicker(ModalScreen[tuple[str, ...] | None]):
     AUTO_FOCUS = "OptionList"
     DEFAULT_CSS = """
     MetricPicker {
-        align: center middle;
-        background: $background 60%;
-        & > Vertical {
-            width: 64; max-width: 96%; height: auto; max-height: 96%;
-            border: round $primary; background: $surface; padding: 0 1;
-            border-subtitle-color: $foreground 65%;
-        }
-        & OptionList, & OptionList:focus {
-            height: auto; max-height: 100%; border: none; background: transparent; padding: 0;
-            background-tint: transparent 0%; text-wrap: nowrap; text-overflow: ellipsis;
-            scrollbar-size-vertical: 1;
-        }
-        & OptionList > .option-list--option-highlighted, & OptionList:focus > .option-list--option-highlighted {
-            background: $primary 25%; color: $foreground; text-style: none;
-        }
+        & > Vertical { border-subtitle-color: $foreground 65%; }
+        & OptionList { max-height: 100%; text-wrap: nowrap; text-overflow: ellipsis; scrollbar-size-vertical: 1; }
         & OptionList > .option-list--option-disabled { color: $foreground 65%; text-style: bold; }
     }
     """
@@ -108,6 +95,3 @@ class MetricPicker(ModalScreen[tuple[str, ...] | None]):
 
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen("metrics"))
-
-    def action_close(self) -> None:
-        self.dismiss(None)

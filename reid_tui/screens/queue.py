@@ -11,13 +11,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from core.printable import clean
 from reid_tui.keys import bindings, keys_of
 from reid_tui.run_queue import QueuedRun, RunQueue, titles_apart
+from reid_tui.screens.dialog import Dialog
 from reid_tui.screens.help import HelpScreen
 from reid_tui.text import percent
 from reid_tui.widgets.queue_line import queue_text
@@ -42,7 +42,7 @@ def queue_entry(run: QueuedRun, title: str) -> Content:
     return Content.assemble((f"{mark} {standing:<8}", f"bold {colour}"), (rate, "bold"), clean(title))
 
 
-class QueueScreen(ModalScreen[None]):
+class QueueScreen(Dialog[None]):
     """Shows a queue and changes it.
 
     Args:
@@ -55,19 +55,8 @@ class QueueScreen(ModalScreen[None]):
     AUTO_FOCUS = "OptionList"
     DEFAULT_CSS = """
     QueueScreen {
-        align: center middle;
-        background: $background 60%;
-        & > Vertical {
-            width: 76; max-width: 96%; height: auto; max-height: 96%;
-            border: round $primary; background: $surface; padding: 0 1;
-        }
-        & OptionList, & OptionList:focus {
-            height: auto; max-height: 12; border: none; background: transparent; padding: 0;
-            background-tint: transparent 0%; text-wrap: nowrap; text-overflow: ellipsis;
-        }
-        & OptionList > .option-list--option-highlighted, & OptionList:focus > .option-list--option-highlighted {
-            background: $primary 25%; color: $foreground; text-style: none;
-        }
+        & > Vertical { width: 76; }
+        & OptionList { max-height: 12; text-wrap: nowrap; text-overflow: ellipsis; }
         & #queue-detail { height: auto; max-height: 4; margin-top: 1; }
         & #queue-keys { height: auto; margin-top: 1; }
     }
@@ -172,6 +161,3 @@ class QueueScreen(ModalScreen[None]):
 
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen("queue"))
-
-    def action_close(self) -> None:
-        self.dismiss(None)

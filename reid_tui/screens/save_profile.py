@@ -11,27 +11,18 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from core.printable import clean
 from core.profile_names import free_name, name_problem, save_new_profile, writable_folders
 from reid_tui.keys import bindings
 from reid_tui.profile_form import Change
+from reid_tui.screens.dialog import Dialog
 from reid_tui.screens.dialogs import Choice, ChoiceDialog
 from reid_tui.text import plural, short_path
 
-_BOX = """
-    align: center middle;
-    background: $background 60%;
-    & > Vertical, & > VerticalScroll {
-        width: 70; max-width: 96%; height: auto; max-height: 96%;
-        border: round $primary; background: $surface; padding: 1 2;
-    }
-"""
 
-
-class SaveProfileDialog(ModalScreen[Path | None]):
+class SaveProfileDialog(Dialog[Path]):
     """Gives the file that was written; None if none was.
 
     Args:
@@ -43,7 +34,10 @@ class SaveProfileDialog(ModalScreen[Path | None]):
         *bindings("dialog"),
         Binding("up,down,tab", "other_folder", "Other folder", show=False),
     ]
-    DEFAULT_CSS = f"SaveProfileDialog {{ {_BOX} }} SaveProfileDialog Input {{ margin: 1 0; }}"
+    DEFAULT_CSS = """
+    SaveProfileDialog > Vertical { width: 70; padding: 1 2; }
+    SaveProfileDialog Input { margin: 1 0; }
+    """
 
     def __init__(self, name: str, text: str) -> None:
         super().__init__()
@@ -113,18 +107,15 @@ class SaveProfileDialog(ModalScreen[Path | None]):
         if choice == "replace":
             self._save(replace=True)
 
-    def action_dismiss_dialog(self) -> None:
-        self.dismiss(None)
 
-
-class ChangesScreen(ModalScreen[None]):
+class ChangesScreen(Dialog[None]):
     """What differs from the file: old → new."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("dialog"),
         Binding("f9,q,enter", "dismiss_dialog", "Close", show=False),
     ]
-    DEFAULT_CSS = f"ChangesScreen {{ {_BOX} }}"
+    DEFAULT_CSS = "ChangesScreen > VerticalScroll { width: 70; padding: 1 2; }"
 
     def __init__(self, changes: Sequence[Change]) -> None:
         super().__init__()
@@ -136,9 +127,6 @@ class ChangesScreen(ModalScreen[None]):
             box.border_subtitle = Content("esc closes")
             lines = change_lines(self._changes) or [Content("Every value is that of the file.")]
             yield Static(Content("\n").join(lines))
-
-    def action_dismiss_dialog(self) -> None:
-        self.dismiss(None)
 
 
 def change_lines(changes: Sequence[Change]) -> list[Content]:

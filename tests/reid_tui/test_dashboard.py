@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable
 
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList
-from textual.widgets._footer import FooterKey
 
 from core.control import RunControl
 from core.errors import WeightsError
@@ -588,20 +586,3 @@ def test_pips_and_bars_can_be_read_without_colour() -> None:
     assert pips(2, 60) == ""
     assert bar(0.5, 8, "$primary").plain == "━━━━┄┄┄┄"
     assert bar(float("nan"), 4, "$primary").plain == "┄┄┄┄"
-
-
-async def test_keys_at_the_bottom_are_let_go_of_when_they_are_made_anew(open_app: OpenApp, profile: Profile) -> None:
-    """Textual keeps them, thousands of objects for each dialog."""
-    async with open_app(FakeRun(**LONG), selected=profile) as (app, pilot):
-        await started(app, pilot)
-        for _ in range(4):
-            await pilot.press("question_mark")
-            await until(pilot, lambda: isinstance(app.screen, HelpScreen))
-            await pilot.press("escape")
-            await until(pilot, lambda: app.screen is board(app))
-
-        def left_behind() -> int:
-            gc.collect()
-            return sum(isinstance(item, FooterKey) and not item.is_attached for item in gc.get_objects())
-
-        await until(pilot, lambda: left_behind() == 0)

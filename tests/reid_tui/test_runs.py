@@ -408,7 +408,7 @@ async def test_n_picks_a_profile_and_f3_comes_back(open_runs: OpenRuns) -> None:
         await pilot.press("n")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         await pilot.press("f3")
-        assert isinstance(app.screen, RunsScreen)
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
         await pilot.press("n")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         assert len(app.screen_stack) == 2
@@ -455,7 +455,7 @@ async def test_a_run_of_this_process_stays_while_the_list_is_shown(
         await until(pilot, lambda: isinstance(app.screen, ChoiceDialog))
         assert own.run_is_live
         await pilot.press("s")  # stay
-        assert app.screen is own
+        await until(pilot, lambda: app.screen is own)
         await pilot.press("r", "escape")
         assert app.screen is own
 
