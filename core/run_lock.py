@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import ReidError
+from core.file_locks import is_locked
 
 LOCK = ".lock"
 WAITING = ".waiting"  # beside the lock while its holder works on other runs first
@@ -76,13 +77,6 @@ def is_live(folder: Path) -> bool:
         OSError: the lock cannot be looked at (the folder is somebody else's).
     """
     try:
-        lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        return is_locked(folder / LOCK)
     except FileNotFoundError:
         return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False

@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
+from core.file_locks import is_locked
+
 Pixels = NDArray[np.uint8]
 
 _VERSION = 1  # of the files, and of how images are decoded
@@ -135,7 +137,7 @@ def entries() -> list[Entry]:
     found = []
     for path in cache_folder().glob("*.index"):
         with suppress(OSError):
-            found.append(Entry(path.stem, _size(path), path.stat().st_mtime, _in_use(path)))
+            found.append(Entry(path.stem, _size(path), path.stat().st_mtime, is_locked(path, shared=True)))
     return sorted(found, key=lambda entry: -entry.used)
 
 
@@ -205,14 +207,3 @@ def _size(index: Path) -> int:
         with suppress(FileNotFoundError):
             blocks += path.stat().st_blocks
     return 512 * blocks
-
-
-def _in_use(index: Path) -> bool:
-    descriptor = os.open(index, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

@@ -123,6 +123,8 @@ class DashboardScreen(RunCharts, Screen[None]):
         yield KeyBar(show_command_palette=False)
 
     def on_mount(self) -> None:
+        if not self._is_made:
+            return  # the app was told to end in this instant; the run does not begin
         self.begin_charts()
         self._place_log()
         self.show_queue(time.monotonic())
@@ -131,6 +133,11 @@ class DashboardScreen(RunCharts, Screen[None]):
 
     def on_unmount(self) -> None:
         self.live.leave()
+
+    @property
+    def _is_made(self) -> bool:
+        """False while its parts are being made, or taken down."""
+        return bool(self.query(HeaderBar))
 
     # Events -----------------------------------------------------------------------------------------------------
 
@@ -245,8 +252,9 @@ class DashboardScreen(RunCharts, Screen[None]):
     # Layout -----------------------------------------------------------------------------------------------------
 
     def on_resize(self) -> None:
-        self._place_log()
-        self.call_after_refresh(self._place_system)
+        if self._is_made:
+            self._place_log()
+            self.call_after_refresh(self._place_system)
 
     def _place_system(self) -> None:
         """Beside early stopping where there is room for both; where it is wished for and there is not, in its place."""

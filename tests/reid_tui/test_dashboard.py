@@ -96,8 +96,7 @@ async def test_the_newest_epoch_stays_in_sight_until_the_person_scrolls(open_app
     async with open_app(FakeRun(**LONG | {"batches": 1}), selected=profile) as (app, pilot):
         await until(pilot, lambda: len(board(app).state.epochs) > 30)
         table = board(app).query_one(EpochTable)
-        await pilot.pause(0.1)
-        assert table.scroll_offset.y == table.max_scroll_y > 0
+        await until(pilot, lambda: table.scroll_offset.y == table.max_scroll_y > 0)  # while others come in
         await pilot.press("tab")
         assert not table.has_focus
         while table.scroll_offset.y > 0:
@@ -586,3 +585,12 @@ def test_pips_and_bars_can_be_read_without_colour() -> None:
     assert pips(2, 60) == ""
     assert bar(0.5, 8, "$primary").plain == "━━━━┄┄┄┄"
     assert bar(float("nan"), 4, "$primary").plain == "┄┄┄┄"
+
+
+async def test_a_run_does_not_begin_on_a_screen_that_is_taken_down_before_it_is_made(
+    open_app: OpenApp, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DashboardScreen, "compose", lambda screen: ())
+    async with open_app(FakeRun(**LONG), selected=profile) as (app, pilot):
+        await until(pilot, lambda: app.dashboard is not None and board(app).is_mounted)
+        assert not board(app).live.alive
