@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from core.run_plan import PlannedRun
 
 EXIT_INTERRUPTED = 130
+# The thread that trains gives the interpreter away at each operation of torch and, while the screen is drawn, waits
+# this long to have it back. With the 5 ms that Python has, training lost as much to that as the screen itself took.
+SWITCH_INTERVAL = 0.0002
 _ENDS = {
     "finished": "Finished",
     "early-stop": "Stopped early",
@@ -87,6 +90,7 @@ def run_app(
         driver_class=TerminalDriver,
         queued=queued,
     )
+    sys.setswitchinterval(SWITCH_INTERVAL)
     app.run()
     from reid_tui.attached_run import AttachedRun
 
