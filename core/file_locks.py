@@ -1,9 +1,11 @@
-"""Looking at the locks of files, which the kernel lets go of with the processes that hold them."""
+"""Locks of files, which the kernel lets go of with the processes that hold them."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -24,3 +26,15 @@ def is_locked(path: Path, *, shared: bool = False) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """One process at a time changes what is in a folder; the others wait.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    with (folder / ".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -13,6 +13,7 @@ import platformdirs
 
 from core.atomic import atomic_write
 from core.errors import ReidError
+from core.file_locks import folder_lock
 from core.profile_files import expand
 from core.run_lock import LOCK
 from core.run_summary import RunSummary, summarize
@@ -98,13 +99,14 @@ def remember(folder: Path) -> None:
     """
     path = _list_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    known = _read_list(path)
-    if len(known) > _REMEMBERED:
-        kept = [line for line in known if _is_there(Path(line))][-_REMEMBERED // 2 :]
-        atomic_write(path, lambda file: file.write("".join(json.dumps(line) + "\n" for line in kept).encode()))
-    torn = path.exists() and not path.read_bytes().endswith(b"\n")  # the disk was full
-    with path.open("a", encoding="utf-8") as file:  # a short line: appended whole, whoever else appends
-        file.write("\n" * torn + json.dumps(str(folder)) + "\n")
+    with folder_lock(path.parent):
+        known = _read_list(path)
+        if len(known) > _REMEMBERED:
+            kept = [line for line in known if _is_there(Path(line))][-_REMEMBERED // 2 :]
+            atomic_write(path, lambda file: file.write("".join(json.dumps(line) + "\n" for line in kept).encode()))
+        torn = path.exists() and not path.read_bytes().endswith(b"\n")  # the disk was full
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n" * torn + json.dumps(str(folder)) + "\n")
 
 
 def remembered() -> Iterable[Path]:

@@ -14,8 +14,8 @@ import mmap
 import os
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from core.file_locks import is_locked
+from core.file_locks import folder_lock, is_locked
 
 Pixels = NDArray[np.uint8]
 
@@ -79,7 +79,7 @@ class PixelCache:
         named = "\n".join([f"{_VERSION} {kind} {size[0]}x{size[1]}", *(os.fspath(path.absolute()) for path in paths)])
         key = hashlib.sha256(named.encode(errors="surrogateescape")).hexdigest()[:24]
         needed = len(paths) * (size[0] * size[1] * 3 + _RECORD.itemsize)
-        with _folder_lock(folder):
+        with folder_lock(folder):
             if not needed or not _make_room(folder, key, needed, limit):
                 return None
             index = os.open(folder / f"{key}.index", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -150,7 +150,7 @@ def clear() -> int:
     folder = cache_folder()
     if not folder.is_dir():
         return 0
-    with _folder_lock(folder):
+    with folder_lock(folder):
         return sum(_remove(folder, entry) for entry in entries() if not entry.in_use)
 
 
@@ -166,14 +166,6 @@ def _write(descriptor: int, data: bytes, offset: int) -> None:
     while view:
         written = os.pwrite(descriptor, view, offset)
         view, offset = view[written:], offset + written
-
-
-@contextmanager
-def _folder_lock(folder: Path) -> Iterator[None]:
-    """One process at a time makes and removes entries."""
-    with (folder / ".lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _make_room(folder: Path, key: str, needed: int, limit: int) -> bool:

@@ -98,6 +98,7 @@ class EpochTable(ScrollView, can_focus=False):
     def show(self, state: RunState) -> None:
         """Take the rows; draws only if there are new ones."""
         self._rows = state.epochs
+        self._follow()
         if len(state.epochs) == self._shown:
             return
         self._shown = len(state.epochs)
@@ -111,7 +112,7 @@ class EpochTable(ScrollView, can_focus=False):
 
     def _follow(self) -> None:
         """Keep the newest row in sight, unless the person has scrolled away from it."""
-        if self._following:
+        if self._following and self.scroll_y != self.max_scroll_y:
             self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True, force=True)
 
     def on_resize(self) -> None:
