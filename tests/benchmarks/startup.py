@@ -15,6 +15,7 @@ from tests.benchmarks.row import Row
 from tests.end_to_end.terminal import ROOT, Terminal
 
 DRAWN = ("Filter", "Profiles", "Quit")  # the top of the picker, its list, and the keys below
+BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}  # kept, as pip keeps it for whoever installs: the first round compiles
 PROFILE = '[data]\nroot = "demo:hands"\n[model]\nname = "RN-tiny"\n'
 
 
@@ -35,7 +36,14 @@ def first_frame_seconds() -> float:
             rows=ROWS,
             columns=COLUMNS,
             folder=Path(home),
-            environ={"HOME": home, "XDG_CONFIG_HOME": home, "XDG_STATE_HOME": home, "TMUX": "", "LC_ALL": "C.UTF-8"},
+            environ={
+                "HOME": home,
+                "XDG_CONFIG_HOME": home,
+                "XDG_STATE_HOME": home,
+                "TMUX": "",
+                "LC_ALL": "C.UTF-8",
+                **BYTECODE,
+            },
         )
         try:
             terminal.until(lambda: all(word in terminal.text for word in DRAWN), seconds=60)
@@ -60,7 +68,7 @@ def pass_seconds() -> float:
 
 
 def _process_seconds(*arguments: str) -> float:
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), **BYTECODE}
     began = time.perf_counter()
     subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, env=environ, check=True)
     return time.perf_counter() - began
