@@ -16,7 +16,7 @@ from core.printable import clean
 from core.run_state import RunState
 from reid_tui.keys import bindings
 from reid_tui.screens.dialog import Dialog
-from reid_tui.screens.help import HelpScreen
+from reid_tui.screens.help import show_help
 from reid_tui.text import clock, plural
 
 MOST_SHOWN = 500  # alerts; a folder full of damaged images may give one for each
@@ -117,4 +117,4 @@ class AlertsScreen(Dialog[None]):
             box.scroll_home(animate=False)
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen("alerts"))
+        show_help(self.app, "alerts")

@@ -20,7 +20,7 @@ from textual.worker import Worker, WorkerState
 from core.printable import clean
 from core.run_compare import METRICS, HistoryReader, RunHistory, labels, slots
 from reid_tui.keys import bindings
-from reid_tui.screens.help import HelpScreen
+from reid_tui.screens.help import show_help
 from reid_tui.theme import other_theme
 from reid_tui.widgets.compare_table import Compared, CompareTable, columns_that_fit, difference_lines
 from reid_tui.widgets.key_bar import KeyBar
@@ -193,4 +193,4 @@ class CompareScreen(Screen[None]):
         self.app.theme = other_theme(self.app.theme)
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen("compare"))
+        show_help(self.app, "compare")

@@ -29,7 +29,7 @@ from reid_tui.run_queue import RunQueue
 from reid_tui.screens.alerts import AlertsScreen
 from reid_tui.screens.chart_keys import FULL
 from reid_tui.screens.dialogs import QUIT, ChoiceDialog, detach_dialog, drop_queue_dialog, quit_dialog, stop_dialog
-from reid_tui.screens.help import HelpScreen
+from reid_tui.screens.help import show_help
 from reid_tui.screens.run_charts import RunCharts
 from reid_tui.settings import settings_of
 from reid_tui.theme import other_theme
@@ -423,7 +423,7 @@ class DashboardScreen(RunCharts, Screen[None]):
         remember(self.app, theme=self.app.theme)
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen("dashboard", "chart"))
+        show_help(self.app, "dashboard", "chart")
 
     def action_profiles(self) -> None:
         if 0 <= time.monotonic() - self._ended_at < SETTLING_SECONDS:

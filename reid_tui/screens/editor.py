@@ -23,7 +23,7 @@ from core.profile import Profile
 from reid_tui.keys import bindings
 from reid_tui.profile_form import Check, ProfileForm, check_values
 from reid_tui.screens.dialogs import Choice, ChoiceDialog
-from reid_tui.screens.help import HelpScreen
+from reid_tui.screens.help import show_help
 from reid_tui.screens.save_profile import ChangesScreen, SaveProfileDialog, change_lines
 from reid_tui.text import plural, short_path
 from reid_tui.widgets.field_row import FieldRow
@@ -299,7 +299,7 @@ class EditorScreen(Screen[tuple[str, Profile] | None]):
         self.notify(f"saved as {short_path(path)}", markup=False)
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen("editor"))
+        show_help(self.app, "editor")
 
     def action_close(self) -> None:
         self._take(*self.rows.values())

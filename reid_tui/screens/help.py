@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from textwrap import wrap
 from typing import ClassVar
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -96,6 +96,9 @@ class HelpScreen(Dialog[None]):
             box.border_subtitle = Content("esc closes")
             yield Static(self._text())
 
+    def on_screen_resume(self) -> None:
+        self.query_one(VerticalScroll).scroll_home(animate=False)  # it may have been left further down
+
     def on_resize(self) -> None:
         for text in self.query(Static):  # none before it is composed
             text.update(self._text())
@@ -103,3 +106,11 @@ class HelpScreen(Dialog[None]):
     def _text(self) -> Content:
         room = min(84, int(0.96 * self.app.size.width)) - 6  # inside of border, padding and scrollbar
         return help_text(*self._where, keymap=settings_of(self.app).keys, room=room)
+
+
+def show_help(app: App[None], *where: Where) -> None:
+    """Built once for each of `where`: beside a training, building takes half of the time until it is seen."""
+    name = f"help of {'-'.join(where)}"
+    if not app.is_screen_installed(name):
+        app.install_screen(HelpScreen(*where), name)
+    app.push_screen(name)

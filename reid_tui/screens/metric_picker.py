@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 from reid_tui.keys import bindings
 from reid_tui.metrics import BY_ID, GROUPS, METRICS, Metric
 from reid_tui.screens.dialog import Dialog
-from reid_tui.screens.help import HelpScreen
+from reid_tui.screens.help import show_help
 
 
 class MetricPicker(Dialog[tuple[str, ...]]):
@@ -94,4 +94,4 @@ class MetricPicker(Dialog[tuple[str, ...]]):
         self.dismiss(tuple(metric.id for metric in METRICS if metric.id in self.marked))
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen("metrics"))
+        show_help(self.app, "metrics")

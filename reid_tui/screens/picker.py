@@ -284,9 +284,9 @@ class PickerScreen(Screen[None]):
         remember(self.app, theme=self.app.theme)
 
     def action_help(self) -> None:
-        from reid_tui.screens.help import HelpScreen  # not before the first frame
+        from reid_tui.screens.help import show_help  # not before the first frame
 
-        self.app.push_screen(HelpScreen("picker"))
+        show_help(self.app, "picker")
 
     async def action_leave(self) -> None:
         await self.app.action_quit()

@@ -18,7 +18,7 @@ from core.printable import clean
 from reid_tui.keys import bindings, keys_of
 from reid_tui.run_queue import QueuedRun, RunQueue, titles_apart
 from reid_tui.screens.dialog import Dialog
-from reid_tui.screens.help import HelpScreen
+from reid_tui.screens.help import show_help
 from reid_tui.text import percent
 from reid_tui.widgets.queue_line import queue_text
 from reid_tui.wishes import AddWanted, BeginWanted, HoldWanted
@@ -160,4 +160,4 @@ class QueueScreen(Dialog[None]):
             self.post_message(BeginWanted(run))
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen("queue"))
+        show_help(self.app, "queue")

@@ -22,7 +22,7 @@ from core.run_fields import COLUMNS, FIELDS, RunRow, sort_runs
 from core.run_filter import RunFilter, parse, profile_keys
 from reid_tui.keys import binding_with, bindings
 from reid_tui.screens.delete_dialog import Deletion, delete_dialog, delete_runs, hidden_marks
-from reid_tui.screens.help import HelpScreen
+from reid_tui.screens.help import show_help
 from reid_tui.text import bytes_text, plural
 from reid_tui.theme import other_theme
 from reid_tui.widgets.key_bar import KeyBar
@@ -340,4 +340,4 @@ class RunsScreen(Screen[None]):
         self.app.theme = other_theme(self.app.theme)
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen("runs"))
+        show_help(self.app, "runs")
