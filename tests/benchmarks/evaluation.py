@@ -102,7 +102,7 @@ def _msmt17() -> list[Row]:
     large = features(11_659, 82_161, 3_060, 15)
     half = large.without_distractors()
     memory = _peak(large.evaluate)
-    halves, took = alternately([half.evaluate, large.evaluate], 3)
+    halves, took = alternately([half.evaluate, large.evaluate], 5)
     return [
         Row(size, "memory before it", memory / 2**20, "MiB more at the peak", 1024),
         Row(
