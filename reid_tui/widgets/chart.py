@@ -23,6 +23,7 @@ from textual.widget import Widget
 from reid_tui.widgets.axis import XAxis
 from reid_tui.widgets.canvas import BRAILLE, Canvas
 from reid_tui.widgets.legend import Entry, legend, place_text
+from reid_tui.widgets.lines import Lines
 from reid_tui.widgets.plot import Frame, Layer, Picture, draw
 from reid_tui.widgets.series import Points, Series
 from reid_tui.widgets.smoothing import STRENGTHS
@@ -77,12 +78,14 @@ class Chart(Widget, can_focus=True):
         self._view: View | None = None  # None: everything
         self._cursor: float | None = None
         self._drawn_for: tuple[object, ...] = ()
-        self._drawing = Content("")
+        self._legend_for: tuple[object, ...] = ()
+        self._drawing = Lines([])
         self._picture = Picture([])
         self._drag: _Drag | None = None
         self._selected = False
         self._said: dict[str, Content] = {}  # in the borders; setting them draws all of the panel
         self.drawings = 0  # made so far, for tests
+        self.set_reactive(Widget.auto_links, False)  # there are none, and looking for them takes time
         if canvas is not None:
             self.set_reactive(Chart.canvas, canvas)
         self._say_title()
@@ -285,6 +288,7 @@ class Chart(Widget, can_focus=True):
     def _redraw(self) -> None:
         self._say_title()
         if self._wanted() != self._drawn_for:
+            self._say_legend()  # now: said later, it would have all of the panel drawn once more
             self.refresh()
 
     def _say_title(self) -> None:
@@ -301,6 +305,7 @@ class Chart(Widget, can_focus=True):
 
     def _say_legend(self) -> None:
         """In the lower border, where it takes no line from the plot."""
+        self._legend_for = self._wanted()
         entries = []
         for index, (each, points) in enumerate(zip(self._series, self._points, strict=True)):
             smooth = points.smooth(self.smoothing) if self.smoothing else None
@@ -341,7 +346,7 @@ class Chart(Widget, can_focus=True):
             fronts.append(Layer(points.x, raw, colour, marker, dash, best=best))
         return [*fronts, *behind]
 
-    def render(self) -> Content:
+    def render(self) -> Lines:
         wanted = self._wanted()
         if wanted != self._drawn_for:
             self._drawn_for = wanted
@@ -349,6 +354,7 @@ class Chart(Widget, can_focus=True):
             view = self.view
             frame = Frame(view.low, view.high, self._axis, self.log_scale, self._cursor, self.canvas)
             self._picture = draw(self._layers(), frame, *self.size)
-            self._drawing = Content("\n").join(self._picture.lines)
-            self.call_after_refresh(self._say_legend)
+            self._drawing = Lines(self._picture.lines)
+            if wanted != self._legend_for:  # the panel has another size
+                self.call_after_refresh(self._say_legend)
         return self._drawing

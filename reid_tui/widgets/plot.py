@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from textual.content import Content
 
 from reid_tui.widgets.axis import XAxis, linear_axis, log_axis, place_ticks, tick_label
 from reid_tui.widgets.canvas import BRAILLE, Canvas
+from reid_tui.widgets.lines import Line
 from reid_tui.widgets.raster import Dots, Floats, around, columns, cut, dots, position
 
 AXIS = "$foreground 45%"
@@ -55,7 +55,7 @@ class Frame:
 class Picture:
     """The lines of a chart, and where in them the plot is: `left` cells before it, `width` cells of it; 0: none."""
 
-    lines: list[Content]
+    lines: list[Line]
     left: int = 0
     width: int = 0
 
@@ -147,7 +147,7 @@ def draw(layers: Sequence[Layer], frame: Frame, width: int, height: int) -> Pict
     inside = [_known(y) for _, y in cuts]
     scale = _scale(inside, rows, frame.log)
     if scale is None:
-        return Picture([Content.styled(_why_empty(layers, frame), "$foreground 60%")])
+        return Picture([Line.of([(_why_empty(layers, frame), "$foreground 60%")])])
     labels = _y_labels(scale, rows, canvas.down)
     left = max(len(label) for label in labels.values()) + 2
     fronts = [index for index, layer in enumerate(layers) if not layer.behind]
@@ -189,8 +189,8 @@ def draw(layers: Sequence[Layer], frame: Frame, width: int, height: int) -> Pict
         label = labels.get(row, "")
         parts = [(f"{label:>{left - 2}} {canvas.tick if label else canvas.upright}", AXIS), *grid.row(row)]
         parts += [(tip.marker, tip.colour) if (tip := tips.get((row, place))) else (" ", AXIS) for place in range(ends)]
-        lines.append(Content.assemble(*parts))
-    lines.append(Content.styled(" " * (left - 1) + _x_labels(frame, plot), AXIS))
+        lines.append(Line.of(parts))
+    lines.append(Line.of([(" " * (left - 1) + _x_labels(frame, plot), AXIS)]))
     return Picture(lines, left, plot)
 
 

@@ -125,7 +125,7 @@ async def test_smoothing_goes_round_and_keeps_the_raw_curve_behind(open_app: Ope
             assert first.smoothing == strength
             assert f"Loss (smoothed {strength:g})" in screen_text(app)
         assert "total ~" in border(first)
-        styles = {str(span.style) for span in first._drawing.spans}
+        styles = first._drawing.styles
         assert {"$primary", "$primary 40%"} <= styles
         await pilot.press("e")
         await pilot.pause()
@@ -477,7 +477,7 @@ async def test_a_chart_overlays_many_runs_on_shared_axes() -> None:
         assert plot.isascii()
         assert "W" in plot
         assert "*" in plot
-        assert "#ff8800" in {str(span.style) for span in chart._drawing.spans}
+        assert "#ff8800" in chart._drawing.styles
         chart.canvas = BRAILLE
         await pilot.pause()
         assert not chart._drawing.plain.isascii()

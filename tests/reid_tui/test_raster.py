@@ -244,7 +244,7 @@ def test_what_is_behind_gives_way_to_the_curve_in_front() -> None:
     noise = np.where(np.arange(400) % 2, 1.0, -1.0)
     front, behind = Layer(x, np.zeros(400), "$primary", "●"), Layer(x, noise, "$accent", "▲", behind=True)
     picture = draw([front, behind], Frame(0, 399), 60, 12).lines
-    styles = {str(span.style) for line in picture for span in line.spans}
+    styles = {style for line in picture for _, style in line.parts}
     assert {"$primary", "$accent 40%"} <= styles
     full = [set(line.plain[8:50]) <= {"⣿"} for line in picture[:-1]]
     assert full.count(False) <= 2
