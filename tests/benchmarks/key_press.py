@@ -1,4 +1,4 @@
-"""How long it takes from a key to what it does on the screen, while a run trains."""
+"""How long it takes from a key to what it does on the screen, beside a made-up run that speaks as one that trains."""
 
 from __future__ import annotations
 
@@ -62,6 +62,6 @@ def rows() -> list[Row]:
     found = []
     for what, times in (("the cursor of the charts", cursor_seconds()), ("opening the help", help_seconds())):
         half, most = (1000 * sorted(times)[int(share * len(times))] for share in (0.5, 0.99))
-        name = f"key press beside a run that trains, 120x40: {what}"
+        name = f"key press beside a made-up run, 120x40: {what}"
         found.append(Row(name, "99 of 100 presses", most, "ms", 50, detail=f"half of them within {half:.1f} ms"))
     return found
