@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from textwrap import wrap
 
 import numpy as np
 import numpy.typing as npt
@@ -147,7 +148,7 @@ def draw(layers: Sequence[Layer], frame: Frame, width: int, height: int) -> Pict
     inside = [_known(y) for _, y in cuts]
     scale = _scale(inside, rows, frame.log)
     if scale is None:
-        return Picture([Line.of([(_why_empty(layers, frame), "$foreground 60%")])])
+        return Picture([Line.of([(text, "$foreground 60%")]) for text in wrap(_why_empty(layers, frame), width)])
     labels = _y_labels(scale, rows, canvas.down)
     left = max(len(label) for label in labels.values()) + 2
     fronts = [index for index, layer in enumerate(layers) if not layer.behind]

@@ -161,6 +161,8 @@ def test_charts_without_values_or_room_say_so_or_stay_empty() -> None:
     nan = float("nan")
     layer = Layer(np.arange(4.0), np.array([1.0, nan, nan, nan]), "$primary", "●")
     assert [line.plain for line in draw([layer], Frame(1.5, 2.5), 40, 10).lines] == ["no values here · 0 shows all"]
+    narrow = [line.plain for line in draw([layer], Frame(1.5, 2.5), 20, 10).lines]
+    assert narrow == ["no values here · 0", "shows all"]
     assert lines([1.0], (10, 10)) == []
     assert lines([1.0], (40, 1)) == []
 
