@@ -1,4 +1,4 @@
-"""The dashboard of a run that is past its first epochs and trains steadily, on a pseudo-terminal of 120x40."""
+"""The dashboard of a run that is past its first two epochs, on a pseudo-terminal of 120x40."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from core.data.demo_hands import ensure_demo_hands
 from tests.end_to_end.terminal import ROOT, Terminal
 
 ROWS, COLUMNS = 40, 120
@@ -42,22 +43,35 @@ sys.exit(run_app(start_run=start, selected=profile, low_bandwidth={low_bandwidth
 
 
 @contextmanager
-def training_screen(*, low_bandwidth: bool = False) -> Iterator[Terminal]:
-    """The terminal, once the screen shows an epoch of twenty seconds under way."""
+def made_up_run(*, low_bandwidth: bool = False) -> Iterator[Terminal]:
+    """A run that speaks as one that trains, beside a GPU, but computes nothing; an epoch takes twenty seconds."""
+    arguments = ["-c", PROGRAM.format(root=str(ROOT), low_bandwidth=low_bandwidth)]
+    with TemporaryDirectory() as home, _third_epoch(arguments, home) as terminal:
+        terminal.until(lambda: "GPU 0" in terminal.text, seconds=60)
+        yield terminal
+
+
+@contextmanager
+def demo_run(threads: int) -> Iterator[Terminal]:
+    """The demo, trained in truth, on so many threads of torch."""
+    ensure_demo_hands()
     with TemporaryDirectory() as home:
-        terminal = Terminal(
-            ["-c", PROGRAM.format(root=str(ROOT), low_bandwidth=low_bandwidth)],
-            rows=ROWS,
-            columns=COLUMNS,
-            environ={"HOME": home, "XDG_CONFIG_HOME": home, "XDG_STATE_HOME": home, "TMUX": "", "LC_ALL": "C.UTF-8"},
-        )
-        try:
-            terminal.until(lambda: "epoch    3 of 1000" in terminal.text, seconds=60)
-            terminal.until(lambda: "GPU 0" in terminal.text, seconds=60)
-            read_for(terminal, 2.0)
+        wanted = ("train.epochs=1000", "train.early_stop_patience=0", f"run.dir={home}/runs")
+        arguments = ["-m", "reid_tui", "launch", "demo", *(word for each in wanted for word in ("--set", each))]
+        with _third_epoch(arguments, home, OMP_NUM_THREADS=str(threads)) as terminal:
             yield terminal
-        finally:
-            terminal.close()
+
+
+@contextmanager
+def _third_epoch(arguments: list[str], home: str, **environ: str) -> Iterator[Terminal]:
+    environ |= {"XDG_CONFIG_HOME": home, "XDG_STATE_HOME": home, "TMUX": "", "LC_ALL": "C.UTF-8"}
+    terminal = Terminal(arguments, rows=ROWS, columns=COLUMNS, environ=environ)
+    try:
+        terminal.until(lambda: "epoch    3 of 1000" in terminal.text, seconds=180)
+        read_for(terminal, 2.0)
+        yield terminal
+    finally:
+        terminal.close()
 
 
 def read_for(terminal: Terminal, seconds: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from tests.benchmarks.live_screen import cpu_seconds, read_for, training_screen
+from tests.benchmarks.live_screen import cpu_seconds, made_up_run, read_for
 from tests.benchmarks.row import Row
 
 
@@ -19,7 +19,7 @@ def bytes_per_second(seconds: float = 20.0, low_bandwidth: bool = False) -> floa
 
 def traffic_and_load(seconds: float = 20.0, low_bandwidth: bool = False) -> tuple[float, float]:
     """The same, and the share of one core that the process of the screen uses meanwhile, on all its threads."""
-    with training_screen(low_bandwidth=low_bandwidth) as terminal:
+    with made_up_run(low_bandwidth=low_bandwidth) as terminal:
         began, sent, used = monotonic(), len(terminal.received), cpu_seconds(terminal)
         read_for(terminal, seconds)
         took = monotonic() - began
