@@ -90,6 +90,7 @@ class DashboardScreen(RunCharts, Screen[None]):
             fold(self.state, line)
         self._folding_soon = False
         self._folded_at = -math.inf
+        self._covered = False
         self._curves_soon = False
         self._curves_at = -math.inf  # when they were shown last
         self._curves_end: tuple[object, ...] = ()  # of the run as they show it
@@ -157,8 +158,18 @@ class DashboardScreen(RunCharts, Screen[None]):
     def _fold_soon(self) -> None:
         if not self._folding_soon:
             self._folding_soon = True
-            wait = self._folded_at + settings_of(self.app).redraw_seconds - time.monotonic()
-            self.set_timer(max(wait, 0.001), self.fold_now)
+            pause = settings_of(self.app).redraw_seconds
+            if self._covered:  # by another screen, all of which Textual draws anew with every change here
+                pause *= REDRAWS_OF_A_CURVE
+            self.set_timer(max(self._folded_at + pause - time.monotonic(), 0.001), self.fold_now)
+
+    def on_screen_suspend(self) -> None:
+        self._covered = True
+
+    def on_screen_resume(self) -> None:
+        if self._covered and self._is_made:
+            self.fold_now()  # what has come in the meantime
+        self._covered = False
 
     def fold_now(self) -> None:
         """Take what the run has said, and draw what has changed."""
