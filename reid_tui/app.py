@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 
 TITLE_SECONDS = 1.0
+GARBAGE_SECONDS = 60.0
 TERMINAL_GONE = "the terminal is gone; the training goes on"
 
 
@@ -121,6 +123,7 @@ class ReidApp(QueueApp):
         self._handle_signals()
         self._say_what_is_wrong_with_the_settings()
         self.set_interval(TITLE_SECONDS, self._announce)
+        self.set_interval(GARBAGE_SECONDS, self._collect_garbage)
         if self._attached is not None:
             from reid_tui.attached_run import AttachedRun
 
@@ -135,6 +138,9 @@ class ReidApp(QueueApp):
             self.push_screen(RunsScreen(self._look_at_runs))
         else:
             self.push_screen(PickerScreen(self._read_profiles, self._last_profile))
+
+    def _collect_garbage(self) -> None:
+        gc.collect()
 
     def _handle_exception(self, error: Exception) -> None:
         """Textual's last act before it gives up the screen; there is no public way to learn of it."""

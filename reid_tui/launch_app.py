@@ -37,6 +37,9 @@ EXIT_INTERRUPTED = 130
 # The thread that trains gives the interpreter away at each operation of torch and, while the screen is drawn, waits
 # this long to have it back. With the 5 ms that Python has, training lost as much to that as the screen itself took.
 SWITCH_INTERVAL = 0.0002
+# Full collections of garbage stop everything for 20 ms and more, and drawing brings on one every second. The app asks
+# for them itself, now and then.
+GARBAGE_THRESHOLDS = (700, 10, 1000)
 _ENDS = {
     "finished": "Finished",
     "early-stop": "Stopped early",
@@ -91,6 +94,7 @@ def run_app(
         queued=queued,
     )
     sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     app.run()
     from reid_tui.attached_run import AttachedRun
 
