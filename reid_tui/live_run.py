@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 
 from core.control import RunControl
 from core.errors import ReidError
@@ -15,6 +18,10 @@ from reid_tui.event_queue import EventQueue
 
 Emit = Callable[[Event], None]
 Start = Callable[[Emit, RunControl], object]
+
+# Where training takes all cores, a key waits for one of them. With two steps less of priority for the thread that
+# trains, and for those of torch that it starts, the screen waits half as long, and training loses nothing by it.
+NICENESS = 2
 
 
 class LiveRun:
@@ -92,6 +99,10 @@ class LiveRun:
         return self._queue.take()
 
     def _run(self) -> None:
+        if sys.platform == "linux":  # elsewhere a priority belongs to the process, the screen's too
+            with suppress(OSError):
+                thread = threading.get_native_id()
+                os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
         try:
             self._start(self.emit, self.control)
         except ReidError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +13,7 @@ import pytest
 from core.control import RunControl
 from core.errors import DataError
 from core.events import Alert, EpochFinished, EpochMetrics, Event, LogLine, RunFinished
-from reid_tui.live_run import LiveRun
+from reid_tui.live_run import NICENESS, LiveRun
 
 Emit = Callable[[Event], None]
 
@@ -45,6 +47,17 @@ def test_events_come_in_order_and_wake_once_until_they_are_taken() -> None:
     live.emit(line("later"))
     assert len(wakes) == 2
     assert live.take() == [line("later")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+def test_the_screen_goes_before_the_training_where_both_want_a_core() -> None:
+    nice: list[int] = []
+
+    def start(emit: Emit, control: RunControl) -> None:
+        nice.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    ended(LiveRun(start, quiet))
+    assert nice == [min(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) + NICENESS, 19)]
 
 
 def test_a_known_error_becomes_an_alert_and_the_end() -> None:
