@@ -1,8 +1,8 @@
 """One training step: forward, loss, backward, clip, Adam; and its numbers, kept on the device.
 
-The host reads nothing back per batch. What the screen shows is kept on the device and read by `read()`, a few times a
-second. A loss that is not finite sets a flag on the device, and from that batch on the optimizer does nothing, so that
-the weights are still the last good ones when the host comes to look.
+The host reads nothing back per batch. What the screen shows is kept on the device and sent for by `read()`, a few times
+a second. A loss that is not finite sets a flag on the device, and from that batch on the optimizer does nothing: the
+weights are still the last good ones when the host comes to know.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.devices import autocast, products
+from core.fetched import Fetched
 from core.losses import batch_hard_triplet
 from core.micro_batches import CachedEmbeddings, parts_of
 from core.profile import Train
@@ -81,7 +82,8 @@ class TrainStep:
         self._buffers = [buffer for buffer in backbone.buffers() if buffer.numel()]
         self._good_buffers = [buffer.clone() for buffer in self._buffers]
         self._batch = 0
-        self._unread: list[Tensor] = []  # a row of Sums for each batch
+        self._unread: list[Tensor] = []  # for each batch, a row of Sums and the flag
+        self._fetched: Fetched | None = None  # such rows, on their way
         self._first_bad = torch.zeros((), device=device)  # number of the first batch that was not finite; 0: none
         self.set_progress(0.0)
 
@@ -172,22 +174,38 @@ class TrainStep:
         hits = [(position <= k).sum() for k in TRAIN_RANKS]
         norm = torch.where(torch.isfinite(norm), norm, 0.0)
         size = torch.full((), float(images), device=self.device)
-        values = [size, size / images, loss * images, ce * images, triplet * images, *hits, norm]
+        values = [size, size / images, loss * images, ce * images, triplet * images, *hits, norm, self._first_bad]
         self._unread.append(torch.stack([value.float() for value in values]))
 
-    def read(self) -> list[Sums]:
-        """One row for each batch since the last call, read from the device; this waits for it.
+    def read(self, *, wait: bool = True) -> list[Sums]:
+        """One row for each batch that was not told yet, in order.
+
+        Args:
+            wait: for all of them. Otherwise, on CUDA, come those that were done when this was last called; what was
+                done since is sent for.
 
         Raises:
-            NotFiniteError: a batch since the last call was not finite; the weights are as they were before it, and
-                running statistics as they were at the last call.
+            NotFiniteError: a batch was not finite; the weights are as they were before it, and running statistics as
+                they were when batches were last sent for.
         """
-        self._raise_if_bad()
-        rows = torch.stack(self._unread).tolist() if self._unread else []
-        self._unread.clear()
-        for good, buffer in zip(self._good_buffers, self._buffers, strict=True):
-            good.copy_(buffer)
-        return [Sums(*row) for row in rows]
+        if wait:
+            self._raise_if_bad()
+        rows = self._rows(wait=wait)
+        if self._unread and self._fetched is None:
+            self._fetched = Fetched(torch.stack(self._unread))
+            self._unread.clear()
+            for good, buffer in zip(self._good_buffers, self._buffers, strict=True):
+                good.copy_(torch.where(self._first_bad > 0, good, buffer))
+            rows += self._rows(wait=wait)
+        return rows
+
+    def _rows(self, *, wait: bool) -> list[Sums]:
+        if self._fetched is None or not (wait or self._fetched.is_here):
+            return []
+        rows, self._fetched = self._fetched.values(), None
+        if any(bad for *_, bad in rows):
+            self._raise_if_bad()
+        return [Sums(*row) for *row, _ in rows]
 
     def state_dict(self) -> dict[str, object]:
         """What it takes to go on as if never interrupted: the optimizer, the scaler and the number of the batch."""

@@ -338,20 +338,22 @@ class Trainer:
             lost = f"{len(self.position.left_out)} of {len(self.parts.train_images)} training images could not be read"
             raise DataError("Nothing to train on", f"{lost} in epoch {epoch}; is {self.parts.data.root} still there?")
 
-    def read_device(self) -> Sums:
-        """Take the numbers of the batches since the last look into the epoch's; their sums.
+    def read_device(self, *, wait: bool = True) -> Sums:
+        """Take the numbers of the batches that are new into the epoch's; their sums. `wait`: as of `TrainStep.read`.
 
         Raises:
             NotFiniteError: one of them was not finite.
         """
-        batches = self.parts.step.read()
+        batches = self.parts.step.read(wait=wait)
         for batch in batches:
             self.position.sums.add(batch)
         return Sums.over(batches)
 
     def show(self, epoch: int, number: int, batches: int) -> None:
-        """Read the device, and say how far the epoch is."""
-        window = self.read_device()
+        """Read the device, and say how far the epoch is, as soon as there are numbers to say it with."""
+        window = self.read_device(wait=number == batches)
+        if not window.images:
+            return
         now = time.monotonic()
         self.emit(
             Progress(

@@ -122,3 +122,19 @@ def train() -> Callable[..., Outcome]:
         return Outcome(events, reduce(fold, events, RunState()), finished)
 
     return run
+
+
+@pytest.fixture
+def slow_device(monkeypatch):
+    """As a busy GPU has it, numbers are on their way until somebody waits for them, or looks for the third time."""
+    from core.fetched import Fetched
+
+    class Slow(Fetched):
+        looks = 0
+
+        @property
+        def is_here(self):
+            self.looks += 1
+            return self.looks > 2
+
+    monkeypatch.setattr("core.step.Fetched", Slow)

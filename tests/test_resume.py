@@ -114,6 +114,19 @@ def test_with_augmentations_and_in_parts_as_well(train, tiny_profile):
     assert_equal(results(cut.folder), whole)
 
 
+def test_numbers_that_are_long_on_their_way_from_the_device_count_all_the_same(train, tiny_profile, request):
+    options = {"epochs": 2, "batch_size": 2, "sampler": "shuffle"}
+    whole = train(tiny_profile(**options))
+    request.getfixturevalue("slow_device")
+    cut = train(tiny_profile(**options), stop_at("train", 1, 3))
+    assert cut.finished.reason == "stopped"
+    _, _, events = resume(cut.folder)
+    assert_equal(results(cut.folder), results(whole.folder))
+    told = [event for event in events if isinstance(event, Progress) and event.phase == "train"]
+    assert all(event.loss > 0 and event.images_per_second > 0 for event in told)
+    assert len(told) < len([event for event in whole.events if isinstance(event, Progress) and event.phase == "train"])
+
+
 def test_patience_goes_on_where_it_was(train, tiny_profile):
     options = {"epochs": 30, "lr": 1e-12, "early_stop_patience": 3}
     whole = train(tiny_profile(**options)).finished

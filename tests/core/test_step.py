@@ -111,6 +111,38 @@ def test_a_model_is_fit_to_be_saved_before_the_host_knows_of_the_bad_batch():
         step.read()
 
 
+def test_numbers_that_are_on_their_way_come_later_each_once_and_in_order(slow_device):
+    step = TrainStep(*make(), CPU, "fp32")
+    told, per_look = [], []
+    for number, batch in enumerate(batches(9)):
+        step(batch[0][: number + 1].repeat(2, 1, 1, 1), batch[1][: number + 1].repeat(2))
+        now = step.read(wait=False)
+        per_look.append(len(now))
+        told += now
+    assert per_look[:4] == [0, 0, 1, 0]
+    told += step.read()
+    assert [row.images for row in told] == [2, 4, 6, 8, 10, 12, 14, 16, 16]
+
+
+def test_a_batch_that_is_not_finite_is_told_with_the_numbers_that_have_come(slow_device):
+    backbone, classifier, train = make()
+    step = TrainStep(backbone, classifier, train, CPU, "fp32")
+    good, (bad_images, ids), *after = batches(9)
+    step(*good)
+    step.read()
+    before = weights(backbone, classifier)
+    step(bad_images * math.nan, ids)
+    assert step.read(wait=False) == []
+    with pytest.raises(NotFiniteError) as caught:
+        for batch in after:
+            step(*batch)
+            assert step.read(wait=False) == []
+    assert caught.value.batch == 2
+    assert all(torch.equal(now, then) for now, then in zip(weights(backbone, classifier), before, strict=True))
+    with pytest.raises(NotFiniteError):
+        step.read()
+
+
 def test_a_gradient_that_is_not_finite_counts_as_well():
     backbone, classifier, train = make()
     backbone.linear.weight.register_hook(lambda grad: grad * math.inf)
