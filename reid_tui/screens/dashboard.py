@@ -28,8 +28,8 @@ from reid_tui.remembered import Remembered, remember
 from reid_tui.run_queue import RunQueue
 from reid_tui.screens.alerts import AlertsScreen
 from reid_tui.screens.chart_keys import FULL
-from reid_tui.screens.dialogs import QUIT, ChoiceDialog, detach_dialog, drop_queue_dialog, quit_dialog, stop_dialog
 from reid_tui.screens.help import show_help
+from reid_tui.screens.run_asks import RunAsks
 from reid_tui.screens.run_charts import RunCharts
 from reid_tui.settings import settings_of
 from reid_tui.theme import other_theme
@@ -45,17 +45,15 @@ from reid_tui.widgets.status import StatusLine
 from reid_tui.widgets.system import SystemPanel
 from reid_tui.wishes import BackWanted, HoldWanted, ProfilesWanted, QueueWanted, RunEnded, RunsWanted
 
-SAID_SECONDS = 4.0  # how long an answer stays in the status line
 REDRAWS_OF_A_CURVE = 4  # of the numbers, for one of the curves: from one to the next they hardly grow by a dot
 SETTLING_SECONDS = 1.0  # after the end, before a key leaves the screen of the run
 PATIENCE_ROWS = 7  # of the panel of early stopping, with everything in it
 LEAST_TABLE_ROWS = 8  # of the table of epochs, before another panel takes rows of it
 LOG_ROWS = 34  # from this height on there is room for the log beside everything else
 WHILE_LIVE = {"checkpoint", "pause", "stop"}
-HANDED_OVER = "handed over to a process of its own"
 
 
-class DashboardScreen(RunCharts, Screen[None]):
+class DashboardScreen(RunAsks, RunCharts, Screen[None]):
     """Draws a live run, at most four times a second, and tells it what the keys ask for.
 
     Args:
@@ -95,10 +93,8 @@ class DashboardScreen(RunCharts, Screen[None]):
         self._curves_at = -math.inf  # when they were shown last
         self._curves_end: tuple[object, ...] = ()  # of the run as they show it
         self._wishes: dict[str, str] = {}
-        self._dialog: ChoiceDialog | None = None
         self._ended_at = -math.inf
         self.opened_from_list = False
-        self.handed_over = False  # to a process of its own, as soon as it has stopped in this one
         self._log_wanted: bool | None = None  # None: as the height has it
         self._system_wanted: bool | None = None  # None: where there is room
 
@@ -129,7 +125,7 @@ class DashboardScreen(RunCharts, Screen[None]):
         self.begin_charts()
         self._place_log()
         self.show_queue(time.monotonic())
-        self._show()
+        self.show_all()
         self.live.begin()
 
     def on_unmount(self) -> None:
@@ -184,7 +180,7 @@ class DashboardScreen(RunCharts, Screen[None]):
                 and not event.routine
                 and self._wishes.pop("checkpoint", "")
             ):
-                self._say_for_a_while(f"✔ saved {clean(Path(event.path).name)}")
+                self.say_for_a_while(f"✔ saved {clean(Path(event.path).name)}")
             elif isinstance(event, Paused):
                 self._wishes.pop("pause", None)
             elif isinstance(event, Alert) and event.level == "error":
@@ -213,7 +209,7 @@ class DashboardScreen(RunCharts, Screen[None]):
                 self._dialog.dismiss("")  # what it asks is settled
             self.refresh_bindings()
             self.post_message(RunEnded())
-        self._show()
+        self.show_all()
 
     def show_queue(self, now: float) -> None:
         """Say what waits and when it begins; `now` as of `time.monotonic`."""
@@ -224,14 +220,14 @@ class DashboardScreen(RunCharts, Screen[None]):
         message = "\n".join(clean(line) for line in alert.message.splitlines()[:6])
         self.notify(message, title=clean(alert.title), severity="error", timeout=15, markup=False)
 
-    def _show(self) -> None:
+    def show_all(self) -> None:
         state = self.state
         ending = "stop" in self._wishes or state.stopping
         self.query_one(HeaderBar).show(state, "stopping" if ending else "", waiting=self.live.waiting)
         self.query_one(ProgressPanel).show(state)
         self.query_one(EpochTable).show(state)
         self.query_one(PatiencePanel).show(state)
-        self.query_one(StatusLine).show(state, self._wish())
+        self.query_one(StatusLine).show(state, self.wish)
         self.query_one(LogPane).show(state)
         self._show_curves()
         self._place_system()
@@ -254,11 +250,6 @@ class DashboardScreen(RunCharts, Screen[None]):
     def _show_curves_late(self) -> None:
         self._curves_soon = False
         self._show_curves()
-
-    def _wish(self) -> str:
-        return next(
-            (self._wishes[name] for name in ("said", "stop", "pause", "checkpoint") if name in self._wishes), ""
-        )
 
     # Layout -----------------------------------------------------------------------------------------------------
 
@@ -298,10 +289,6 @@ class DashboardScreen(RunCharts, Screen[None]):
 
     # Keys -------------------------------------------------------------------------------------------------------
 
-    @property
-    def run_is_live(self) -> bool:
-        return self.live.alive and self.live.finished is None
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in WHILE_LIVE:
             return self.state.finished is None
@@ -317,78 +304,6 @@ class DashboardScreen(RunCharts, Screen[None]):
             return bool(self.queue.waiting)
         return True
 
-    def _wished(self, name: str, text: str) -> None:
-        self._wishes[name] = text
-        self._show()
-
-    def _say_for_a_while(self, text: str) -> None:
-        """In the status line: a toast would cover the panels."""
-
-        def forget() -> None:
-            if self._wishes.get("said") == text:
-                self._wishes.pop("said")
-                self._show()
-
-        self._wished("said", text)
-        self.set_timer(SAID_SECONDS, forget)
-
-    def action_checkpoint(self) -> None:
-        self.live.control.checkpoint()
-        self._wished("checkpoint", "saving a checkpoint after this batch …")
-
-    def action_pause(self) -> None:
-        control = self.live.control
-        if control.paused:
-            control.resume()
-            if self.state.paused:
-                self._wished("pause", "going on …")
-            else:  # it had not come to the pause yet
-                self._wishes.pop("pause", None)
-                self._show()
-        else:
-            control.pause()
-            if control.paused:
-                self._wished("pause", "pausing after this batch …")
-            else:
-                self._say_for_a_while(f"■ not paused: the run {self._stopping}")
-
-    @property
-    def _stopping(self) -> str:
-        """What the run will do by itself, as the end of a sentence."""
-        control = self.live.control
-        if control.stopping_after_batch:
-            return "is about to stop"
-        return "stops after this epoch" if control.stopping_after_epoch else "goes on"
-
-    def action_stop(self) -> None:
-        if self.live.control.stopping_after_batch:
-            self._say_for_a_while(f"■ the run {self._stopping}")
-        else:
-            epoch = self.live.control.stopping_after_epoch
-            self._ask(stop_dialog(self._stopping, built=self.live.built, after_epoch=not epoch), self._stop_chosen)
-
-    def _ask(self, dialog: ChoiceDialog, answered: Callable[[str | None], None]) -> None:
-        self._dialog = dialog
-        self.app.push_screen(dialog, answered)
-
-    @property
-    def asks_to_quit(self) -> bool:
-        """Whether the question that `q` asks is on the screen."""
-        return self._dialog is not None and self._dialog.is_current and self._dialog.id == QUIT
-
-    def _stop_chosen(self, choice: str | None) -> None:
-        if self.state.finished is not None or not choice:
-            return
-        if choice == "epoch":
-            self.live.control.stop_after_epoch()
-            if not self.live.control.stopping_after_batch:
-                self._wished("stop", "■ stopping after this epoch …")
-        else:
-            self.live.control.stop_after_batch()
-            batch = "after this batch, then saving FINAL" if self.live.built else "as soon as model and data are loaded"
-            self._wished("stop", f"■ stopping {batch} …")
-        self._wishes.pop("pause", None)
-
     def action_queue(self) -> None:
         self.post_message(QueueWanted())
 
@@ -398,7 +313,7 @@ class DashboardScreen(RunCharts, Screen[None]):
     def action_chart_select(self, number: int) -> None:
         super().action_chart_select(number)
         if not self.query_one("#charts").display or not self.query_one("#body").display:
-            self._say_for_a_while(f"▸ {self.chart.title_text} · f shows it")  # there is no other sign of it
+            self.say_for_a_while(f"▸ {self.chart.title_text} · f shows it")  # there is no other sign of it
 
     def action_page(self, by: int) -> None:
         """Of the epochs; of the log, where that has taken their place or all epochs are in sight."""
@@ -427,7 +342,7 @@ class DashboardScreen(RunCharts, Screen[None]):
 
     def action_bell(self) -> None:
         if isinstance(notifier := getattr(self.app, "notifier", None), Notifier):
-            self._say_for_a_while(notifier.toggle())
+            self.say_for_a_while(notifier.toggle())
 
     def action_theme(self) -> None:
         self.app.theme = other_theme(self.app.theme)
@@ -449,38 +364,3 @@ class DashboardScreen(RunCharts, Screen[None]):
 
     def action_back(self) -> None:
         self.post_message(BackWanted())
-
-    async def action_detach(self) -> None:
-        """Leave the screen, and let the run go on: one in this process goes over to a process of its own."""
-        if self.live.attached:
-            await self.action_leave()
-        elif not self.live.built:
-            self._say_for_a_while("still loading: it can be left once it trains")
-        elif self.live.control.stopping:
-            self._say_for_a_while(f"■ the run {self._stopping}")
-        else:
-            self._ask(detach_dialog(len(self.queue.waiting), held=self.queue.held), self._detach_chosen)
-
-    def _detach_chosen(self, choice: str | None) -> None:
-        if choice == "detach" and self.run_is_live:
-            self.handed_over = True
-            self.live.control.stop_after_batch(HANDED_OVER)
-            self.app.exit()
-
-    async def action_leave(self) -> None:
-        if self.run_is_live and not self.live.attached:
-            waiting = len(self.queue.waiting)
-            self._ask(quit_dialog(self._stopping, built=self.live.built, waiting=waiting), self._quit_chosen)
-        elif self.queue.waiting:
-            self._ask(drop_queue_dialog(len(self.queue.waiting), live=self.run_is_live), self._drop_chosen)
-        else:
-            await self.app.action_quit()  # which asks if another run is live in this process
-
-    def _drop_chosen(self, choice: str | None) -> None:
-        if choice == "quit":
-            self.app.exit()
-
-    def _quit_chosen(self, choice: str | None) -> None:
-        if choice == "quit":
-            self.live.control.stop_after_batch()
-            self.app.exit()

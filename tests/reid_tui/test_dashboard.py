@@ -152,7 +152,7 @@ async def test_two_quick_pauses_leave_no_word_behind(open_app: OpenApp, profile:
         assert "pausing" not in screen_text(app)
         points = len(board(app).state.losses.x)
         await until(pilot, lambda: len(board(app).state.losses.x) > points)
-        assert board(app)._wish() == ""
+        assert board(app).wish == ""
 
 
 async def test_a_pause_that_is_over_before_it_is_drawn_leaves_no_word_behind(
@@ -164,7 +164,7 @@ async def test_a_pause_that_is_over_before_it_is_drawn_leaves_no_word_behind(
         board(app).live.emit(Paused(time.time(), True))
         board(app).live.emit(Paused(time.time(), False))
         board(app).fold_now()
-        assert board(app)._wish() == ""
+        assert board(app).wish == ""
 
 
 async def test_only_the_checkpoint_that_was_asked_for_answers_the_wish(open_app: OpenApp, profile: Profile) -> None:
