@@ -83,7 +83,11 @@ class Parts:
         shelves = Shelves(int(profile.data.cache_gb * 1e9), exact=profile.data.decode == "exact", tell=tell)
         size = profile.data.image_size
         self.train_images = ImageStore(self.data.train.paths, size, pool, shelves, unreadable)
-        self.validation_images = ValidationImages(self.data.splits, size, pool, shelves, unreadable)
+        try:
+            self.validation_images = ValidationImages(self.data.splits, size, pool, shelves, unreadable)
+        except BaseException:
+            self.train_images.close()
+            raise
 
     def _step(self, tell: Callable[[str], None]) -> TrainStep:
         """The training step with the switches of `[train]`."""

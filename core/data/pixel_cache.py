@@ -39,10 +39,14 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry as `reid-tui cache` shows it: bytes on the disk, and when it was last used (seconds since the epoch)."""
+    """An entry as `reid-tui cache` shows it: bytes on the disk, and when it was last used (seconds since the epoch).
+
+    `full`: bytes that it will have come to when all of its images are there.
+    """
 
     key: str
     size: int
+    full: int
     used: float
     in_use: bool
 
@@ -57,6 +61,7 @@ class PixelCache:
         self._data, self._index = data, index
         self._paths = paths
         self._bytes = size[0] * size[1] * 3
+        self._stamps = np.zeros(len(paths), np.uint64)  # of the files as they were before they were decoded
         # Read through the map, written through the descriptor: a write to a map of a full disk would kill the process.
         self._map = mmap.mmap(data, len(paths) * self._bytes, prot=mmap.PROT_READ)
         self._pixels = np.frombuffer(self._map, np.uint8).reshape(len(paths), *size, 3)
@@ -105,18 +110,21 @@ class PixelCache:
             OSError: the file is gone.
         """
         stamp, checksum = np.frombuffer(os.pread(self._index, _RECORD.itemsize, image * _RECORD.itemsize), _RECORD)[0]
-        return bool(stamp) and stamp == _stamp(self._paths[image]) and checksum == zlib.crc32(self._pixels[image].data)
+        self._stamps[image] = _stamp(self._paths[image])
+        return bool(stamp == self._stamps[image]) and checksum == zlib.crc32(self._pixels[image].data)
 
     def put(self, image: int, pixels: Pixels) -> None:
-        """Keep an image: (height, width, 3) uint8.
+        """Keep an image: (height, width, 3) uint8, decoded after it was looked for with `load`.
+
+        A file that is replaced while it is decoded has the stamp of the old one here, and is decoded again by the next
+        run, whichever of the two was read.
 
         Raises:
-            OSError: the disk is full, or the file is gone.
+            OSError: the disk is full.
         """
-        stamp = _stamp(self._paths[image])
         pixels = np.ascontiguousarray(pixels)
         _write(self._data, pixels.tobytes(), image * self._bytes)
-        record = np.array([(stamp, zlib.crc32(pixels.data))], _RECORD)
+        record = np.array([(self._stamps[image], zlib.crc32(pixels.data))], _RECORD)
         _write(self._index, record.tobytes(), image * _RECORD.itemsize)
 
     def take(self, images: NDArray[np.int64]) -> Pixels:
@@ -137,7 +145,8 @@ def entries() -> list[Entry]:
     found = []
     for path in cache_folder().glob("*.index"):
         with suppress(OSError):
-            found.append(Entry(path.stem, _size(path), path.stat().st_mtime, is_locked(path, shared=True)))
+            size, full = _sizes(path)
+            found.append(Entry(path.stem, size, full, path.stat().st_mtime, is_locked(path, shared=True)))
     return sorted(found, key=lambda entry: -entry.used)
 
 
@@ -169,15 +178,19 @@ def _write(descriptor: int, data: bytes, offset: int) -> None:
 
 
 def _make_room(folder: Path, key: str, needed: int, limit: int) -> bool:
-    """Whether an entry may take so many bytes; others are removed for it, if that is enough."""
+    """Whether an entry may take so many bytes; others are removed for it, if that is enough.
+
+    Those that are in use count as they will be when they are full.
+    """
     taken = {entry.key: entry for entry in entries()}
     others = [entry for entry in taken.values() if entry.key != key]
     have = taken[key].size if key in taken else 0
     usage = shutil.disk_usage(folder)
     removable = [entry for entry in others if not entry.in_use]
+    coming = sum(max(entry.full - entry.size, 0) for entry in others if entry.in_use)
     excess = max(
-        sum(entry.size for entry in others) + needed - limit,
-        needed - have + int(_LEFT_FREE * usage.total) - usage.free,
+        sum(entry.size for entry in others) + coming + needed - limit,
+        needed - have + coming + int(_LEFT_FREE * usage.total) - usage.free,
     )
     if excess > sum(entry.size for entry in removable):
         return False
@@ -192,10 +205,11 @@ def _remove(folder: Path, entry: Entry) -> int:
     return entry.size
 
 
-def _size(index: Path) -> int:
-    """Bytes on the disk: an entry that is half filled takes half."""
-    blocks = 0
+def _sizes(index: Path) -> tuple[int, int]:
+    """Bytes on the disk, of which an entry that is half filled takes half, and those when it is full."""
+    blocks = full = 0
     for path in (index, index.with_suffix(".u8")):
         with suppress(FileNotFoundError):
-            blocks += path.stat().st_blocks
-    return 512 * blocks
+            status = path.stat()
+            blocks, full = blocks + status.st_blocks, full + status.st_size
+    return 512 * blocks, full

@@ -22,7 +22,7 @@ class Shelf(Protocol):
         """Whether it is here from an earlier run."""
 
     def put(self, image: int, pixels: Pixels) -> None:
-        """Keep (height, width, 3) uint8. OSError: it cannot be kept."""
+        """Keep (height, width, 3) uint8, decoded after `load` has not found it. OSError: it cannot be kept."""
 
     def take(self, images: NDArray[np.int64]) -> Pixels:
         """Images that are here: (B, height, width, 3), a copy."""

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from core.data.on_device import to_images
+from core.data.pixel_cache import entries
 from core.data.unreadable import stop
+from core.errors import DataError
 from core.parts import Parts
 
 
@@ -80,3 +82,14 @@ def test_convolutions_compute_in_the_layout_of_the_images(parts):
     made.model(images)
     assert len(outputs) > 10
     assert all(output.is_contiguous(memory_format=torch.channels_last) for output in outputs)
+
+
+def test_what_cannot_be_built_uses_no_cache(parts, monkeypatch, tmp_path):
+    def fails(*_):
+        raise DataError("No", "room")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("core.parts.ValidationImages", fails)
+    with pytest.raises(DataError):
+        parts(cache_gb=1.0)
+    assert [entry.in_use for entry in entries()] == [False]

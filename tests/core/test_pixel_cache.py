@@ -18,6 +18,7 @@ from core.data import store as store_module
 from core.data.pixel_cache import PixelCache, clear, entries
 from core.data.shelf import Shelves
 from core.data.store import ImageStore
+from core.data.unreadable import stop
 from reid_tui.cli import main
 
 SIZE, GB = (4, 5), 1 << 30
@@ -95,6 +96,33 @@ def test_a_changed_file_is_decoded_anew_and_no_other(paths, reads):
     assert reads == [paths[3]]
 
 
+def test_a_file_that_is_replaced_while_it_is_decoded_is_decoded_again_by_the_next_run(paths, monkeypatch):
+    real = store_module.read_image
+
+    def read_and_replace(path, size, *, exact):
+        pixels = real(path, size, exact=exact)
+        if path == paths[3]:
+            draw(path, 77)
+            os.utime(path, ns=(1, 1))
+        return pixels
+
+    monkeypatch.setattr(store_module, "read_image", read_and_replace)
+    images(paths)
+    monkeypatch.setattr(store_module, "read_image", real)
+    assert images(paths)[:, 0, 0].tolist() == expected([0, 1, 2, 77, *range(4, 20)])
+
+
+def test_what_is_in_use_counts_as_it_will_be_when_it_is_full(paths):
+    size = (64, 64)  # 12 kB an image
+    with ThreadPoolExecutor(2) as pool:
+        limit = 30 * 64 * 64 * 3
+        store = ImageStore(paths, size, pool, Shelves(limit, 0), stop)
+        assert Shelves(limit, 0).shelf(paths[1:], size) is None  # nothing of the first is filled yet
+        assert Shelves(2 * limit, 0).shelf(paths[1:], size) is not None
+        store.close()
+        assert Shelves(limit, 0).shelf(paths[1:], size) is not None
+
+
 @pytest.mark.parametrize("suffix", [".u8", ".index"])
 def test_damage_costs_a_decoding_never_a_wrong_image(paths, reads, suffix):
     images(paths)
@@ -151,7 +179,7 @@ def test_what_was_not_used_for_longest_makes_room(paths, monkeypatch):
 
 def test_what_a_run_uses_is_not_removed(paths):
     kept = PixelCache.open(paths, SIZE, "fast", GB)
-    assert kept is not None
+    assert kept is not None and not kept.load(0)
     kept.put(0, np.ones((*SIZE, 3), np.uint8))
     assert [entry.in_use for entry in entries()] == [True]
     assert clear() == 0
