@@ -1,8 +1,8 @@
-"""Retrieval metrics of re-identification: CMC (Rank-k), mAP and mINP, exact, in blocks, without sorting a row.
+"""Retrieval metrics of re-identification: CMC (Rank-k), mAP and mINP, exact, in blocks.
 
 The position of a true match is one more than the number of items ranked before it, so it is found by counting: the
-wrong items that score at least as high, and the better matches. Only the few matches of a query are sorted. Memory is
-one block of the similarity matrix, whatever the number of queries.
+wrong items that score at least as high, and the better matches. Only the matches of a query are sorted, and a whole row
+only where it has very many of them. Memory is one block, whatever the number of queries.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from torch.nn import functional as F
 
 BLOCK_ELEMENTS = 1 << 26  # similarities held at once: 256 MB in fp32. Products of few rows pack the gallery too often
 _ALIGNED = 16  # columns of a block: rows that begin on a cache line are written a quarter faster
+# Rows that a block may have at the least. For very few, libraries have other kernels, whose sums round otherwise: with
+# blocks of one length, of more than half as many rows, the CPU gives the same results whatever the block.
+_LEAST_ROWS = 32
+_OF_A_MATCH = 10  # what is kept of a match (scores, places, masks), in similarities
+_MANY = 32  # matches of a query from which on to sort its row takes less time than to go through it for each of them
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def evaluate(
         query_cams: (Q,) integer cameras, or None where cameras are not known.
         gallery_cams: (G,) integer cameras; with `query_cams` or not at all.
         max_rank: length K of the CMC curve (the gallery's size where that is smaller).
-        block_elements: similarities that are held at once.
+        block_elements: similarities that are held at once. Results on the CPU do not depend on it.
 
     Raises:
         ValueError: shapes do not fit each other, a set is empty, or an embedding is not finite.
@@ -87,12 +92,16 @@ def evaluate(
     first: list[Tensor] = []
     precision: list[Tensor] = []
     penalty: list[Tensor] = []
-    block = min(max(1, block_elements // len(gallery)), len(query))
+    row = len(gallery) + _OF_A_MATCH * int((high - low).max())
+    blocks = -(-len(query) // max(_LEAST_ROWS, block_elements // row))
+    block = -(-len(query) // blocks)
     similarity = torch.empty((block, columns.shape[1]), device=device)
     for start in range(0, len(query), block):
         part = slice(start, start + block)
         junk_cam = None if query_cams is None else query_cams.to(device)[part]
-        scored = torch.mm(rows[part], columns, out=similarity[: len(rows[part])])
+        end = min(start + block, len(query))
+        # The last block is as long as the others, and begins with rows that are done.
+        scored = torch.mm(rows[end - block : end], columns, out=similarity)[start - end :]
         ranked = _positions(scored, len(gallery), low[part], high[part], cams, junk_cam)
         # Averages in fp64, on the CPU: there are few matches, and not every device has fp64.
         positions, matched = ranked[0].cpu().double(), ranked[1].cpu()
@@ -156,16 +165,31 @@ def _positions(
 def _at_least(similarity: Tensor, scores: Tensor, wanted: Tensor) -> Tensor:
     """How many items of a row score at least as high as each of the row's (B, M) scores; (B, M) int64.
 
-    A match is a comparison with the whole row. That is fewer than a search among the matches for each item takes: the
-    comparisons run over memory in order, and on the CPU a row stays in the processor's cache.
+    A match is a comparison with the whole row. Of few, that is less work than any search takes: the comparisons run
+    over memory in order, and on the CPU a row stays in the processor's cache.
     """
-    if similarity.device.type != "cpu":
-        return torch.stack([(similarity >= scores[:, m : m + 1]).sum(1) for m in range(scores.shape[1])], dim=1)
+    if similarity.device.type == "cpu":
+        return _at_least_on_cpu(similarity, scores, wanted)
+    return _at_least_on_device(similarity, scores, wanted)
+
+
+def _at_least_on_cpu(similarity: Tensor, scores: Tensor, wanted: Tensor) -> Tensor:
     counts = np.zeros(scores.shape, np.int64)
-    rows, bounds = similarity.numpy(), scores.numpy()
-    for b, m in np.argwhere(wanted.numpy()).tolist():
-        counts[b, m] = np.count_nonzero(rows[b] >= bounds[b, m])
+    for row, bounds, mask, found in zip(similarity.numpy(), scores.numpy(), wanted.numpy(), counts, strict=True):
+        here = np.flatnonzero(mask)
+        if len(here) > _MANY:
+            found[here] = len(row) - np.searchsorted(np.sort(row), bounds[here])
+        else:
+            for m in here.tolist():
+                found[m] = np.count_nonzero(row >= bounds[m])
     return torch.from_numpy(counts)
+
+
+def _at_least_on_device(similarity: Tensor, scores: Tensor, wanted: Tensor) -> Tensor:
+    if scores.shape[1] <= _MANY:
+        return torch.stack([(similarity >= scores[:, m : m + 1]).sum(1) for m in range(scores.shape[1])], dim=1)
+    parts = zip(similarity.tensor_split(8), scores.tensor_split(8), strict=True)  # sorting takes memory of its own
+    return torch.cat([rows.shape[1] - torch.searchsorted(rows.sort(dim=1).values, bounds) for rows, bounds in parts])
 
 
 def _check(

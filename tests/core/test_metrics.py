@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
+from core import metrics
 from core.metrics import evaluate
 
 
@@ -51,13 +54,19 @@ def retrieval(draw):
     return unit(q), unit(g), labels
 
 
-@given(retrieval(), st.sampled_from([1, 20, 1 << 24]))
+WAYS = {"CPU": "_at_least_on_cpu", "another device": "_at_least_on_device"}
+
+
+@pytest.mark.parametrize("counting", WAYS.values(), ids=WAYS)
+@given(case=retrieval(), block_elements=st.sampled_from([1, 40, 1 << 24]), many=st.sampled_from([0, 2, 32]))
 @settings(max_examples=300, deadline=None)
-def test_equals_the_naive_ranking(case, block_elements):
+def test_equals_the_naive_ranking(counting, case, block_elements, many):
     query, gallery, labels = case
     first, precisions, penalties, unmatched = naive(query, gallery, *labels)
     tensors = [torch.from_numpy(part) for part in (query, gallery, *labels)]
-    result = evaluate(*tensors, block_elements=block_elements)
+    ways = {"_at_least_on_cpu": getattr(metrics, counting), "_MANY": many, "_LEAST_ROWS": 1}
+    with patch.multiple(metrics, **ways):
+        result = evaluate(*tensors, block_elements=block_elements)
     assert result.queries == len(first)
     assert result.queries_without_match == unmatched
     if not first:
@@ -79,6 +88,18 @@ def test_map_equals_scikit_learn_without_ties(seed):
     cosine = torch.nn.functional.cosine_similarity(query[:, None], gallery[None], dim=2)
     expected = [average_precision_score(gallery_ids == query_ids[q], cosine[q]) for q in range(6)]
     assert evaluate(query, gallery, query_ids, gallery_ids).mAP == pytest.approx(np.mean(expected), abs=1e-6)
+
+
+@pytest.mark.parametrize("identities", [2, 100])
+@pytest.mark.parametrize("queries", [5, 70, 101])
+def test_results_do_not_depend_on_the_size_of_a_block(identities, queries):
+    draw = torch.Generator().manual_seed(0)
+    embeddings = [torch.randn(n, 64, generator=draw) for n in (queries, 600)]
+    labels = [torch.randint(most, (n,), generator=draw) for most in (identities, 3) for n in (queries, 600)]
+    results = [evaluate(*embeddings, *labels, block_elements=size) for size in (1, 12_345, 30_000, 1 << 26)]
+    for result in results[1:]:
+        assert torch.equal(result.cmc, results[0].cmc)
+        assert (result.mAP, result.mINP) == (results[0].mAP, results[0].mINP)
 
 
 def test_a_wrong_item_with_an_equal_score_ranks_first():
