@@ -123,8 +123,10 @@ class TrainStep:
         triplet = batch_hard_triplet(embeddings, ids, self.train.triplet_margin)
         loss = ce + self.train.triplet_weight * triplet
         self.optimizer.zero_grad(set_to_none=True)
-        # fp16: after a bad batch every gradient is made NaN, so that the scaler skips all later steps.
-        poison = torch.where(self._first_bad > 0, torch.nan, 1.0) if self.scaler.is_enabled() else 1.0
+        # fp16: from a bad batch on every gradient is made NaN, so that the scaler skips this and all later steps.
+        poison: Tensor | float = 1.0
+        if self.scaler.is_enabled():
+            poison = torch.where(torch.isfinite(loss.detach()) & (self._first_bad == 0), 1.0, torch.nan)
         with products(self.device, tf32=self.tf32):
             self.scaler.scale(loss * poison).backward()  # type: ignore[no-untyped-call]
             if cached:
@@ -177,32 +179,34 @@ class TrainStep:
         values = [size, size / images, loss * images, ce * images, triplet * images, *hits, norm, self._first_bad]
         self._unread.append(torch.stack([value.float() for value in values]))
 
-    def read(self, *, wait: bool = True) -> list[Sums]:
-        """One row for each batch that was not told yet, in order.
-
-        Args:
-            wait: for all of them. Otherwise, on CUDA, come those that were done when this was last called; what was
-                done since is sent for.
-
-        Raises:
-            NotFiniteError: a batch was not finite; the weights are as they were before it, and running statistics as
-                they were when batches were last sent for.
-        """
-        if wait:
-            self._raise_if_bad()
-        rows = self._rows(wait=wait)
-        if self._unread and self._fetched is None:
+    def send(self) -> bool:
+        """Send for the numbers of the batches since, unless some are on their way; whether any are, then."""
+        if self._fetched is None and self._unread:
             self._fetched = Fetched(torch.stack(self._unread))
             self._unread.clear()
             for good, buffer in zip(self._good_buffers, self._buffers, strict=True):
                 good.copy_(torch.where(self._first_bad > 0, good, buffer))
-            rows += self._rows(wait=wait)
-        return rows
+        return self._fetched is not None
 
-    def _rows(self, *, wait: bool) -> list[Sums]:
-        if self._fetched is None or not (wait or self._fetched.is_here):
-            return []
-        rows, self._fetched = self._fetched.values(), None
+    def read(self, *, wait: bool = True) -> list[Sums]:
+        """One row for each batch that was not told yet, in order.
+
+        Args:
+            wait: for all of them; else come those, if any, that were sent for and are here.
+
+        Raises:
+            NotFiniteError: a batch was not finite; the weights are as they were before it, and running statistics as
+                they were when numbers were last sent for.
+        """
+        if not wait:
+            return self._come() if self._fetched is not None and self._fetched.is_here else []
+        self._raise_if_bad()
+        rows = self._come()
+        self.send()
+        return rows + self._come()
+
+    def _come(self) -> list[Sums]:
+        rows, self._fetched = self._fetched.values() if self._fetched else [], None
         if any(bad for *_, bad in rows):
             self._raise_if_bad()
         return [Sums(*row) for *row, _ in rows]
@@ -217,7 +221,10 @@ class TrainStep:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what `state_dict` gave; the weights are restored elsewhere, and before."""
+        fused = [group["fused"] for group in self.optimizer.param_groups]  # as this device has it, not the other one
         self.optimizer.load_state_dict(dict(state["optimizer"]))
+        for group, here in zip(self.optimizer.param_groups, fused, strict=True):
+            group["fused"] = here
         self.scaler.load_state_dict(dict(state["scaler"]))
         self._batch = int(state["batch"])
         for good, buffer in zip(self._good_buffers, self._buffers, strict=True):

@@ -5,7 +5,6 @@ Reads top to bottom: run, build, epochs, one epoch, validation, checkpoints.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 
+from core.batch_numbers import BatchNumbers
 from core.checkpoint import Checkpoint
 from core.control import RunControl
 from core.data.store import decoding_threads
@@ -50,9 +50,8 @@ from core.step import NotFiniteError
 from core.sums import Sums
 from core.validation import EmbeddingsNotFiniteError, Retrieval, validate
 
-DISPLAY_INTERVAL = 0.25  # seconds between two readings of the device for the screen
+DISPLAY_INTERVAL = 0.25  # seconds from one word for the screen to the next
 FINAL_PAUSES = (1.0, 3.0, 6.0)  # seconds between attempts to save at the end what cannot be saved
-RATE_MEMORY = 3.0  # seconds over which the displayed speed is smoothed
 
 
 @dataclass
@@ -101,9 +100,7 @@ class Trainer:
         self.saver = Saver(folder, stem, emit)
         self.history: list[EpochMetrics] = []
         self.best: EpochMetrics | None = None
-        self._seen: float = 0.0  # when the device was last read
         self._held: float = 0.0  # seconds of this epoch spent paused
-        self._rate: float = math.nan  # images per second, smoothed
         self._last_saved: float = time.monotonic()  # when LAST was saved
         self.position = Position()
         self.resumed = resume
@@ -168,6 +165,7 @@ class Trainer:
             self.restore(self.resumed.extra["resume"])
         if alone := single_image_identities(self.parts.data.train_ids.tolist()):
             self.alert("warning", "Identities with one image", f"{alone} identities have no positive but themselves")
+        self.numbers = BatchNumbers(self.parts.step, self.position.sums)
         self.built = True
         resumed_epoch = self.epochs_done + 1 if self.resumed else 0
         self.emit(self.parts.describe(self.folder, resumed_epoch, self.position.batch))
@@ -187,8 +185,8 @@ class Trainer:
         left_out_so_far = set(state.get("left_out", ()))  # older files have none
         self.position = Position(state["batch"], Sums(**state["sums"]), state["seconds"], left_out_so_far)
         torch.set_rng_state(state["rng"])
-        if self.parts.device.type == "cuda" and state["cuda_rng"]:
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        if self.parts.device.type == "cuda" and state["cuda_rng"]:  # of one device, whichever it was
+            torch.cuda.set_rng_state(state["cuda_rng"][0], self.parts.device)
 
     def resume_state(self) -> dict[str, object]:
         """What `restore` takes, as tensors and plain values."""
@@ -201,7 +199,7 @@ class Trainer:
             "left_out": sorted(self.position.left_out),
             "train_images": train_names(self.parts.data),
             "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if self.parts.device.type == "cuda" else [],
+            "cuda_rng": [torch.cuda.get_rng_state(device)] if (device := self.parts.device).type == "cuda" else [],
         }
 
     # ---- epochs
@@ -313,7 +311,7 @@ class Trainer:
             DataError: the epoch is done, and not one batch could be trained on.
         """
         order = self.parts.batches_of(epoch)
-        self._rate, self._seen = math.nan, time.monotonic()
+        self.numbers = BatchNumbers(self.parts.step, self.position.sums)
         rest = order[self.position.batch :]
         images = self.data_wait.over(self.parts.train_images.batches(rest))
         batches = zip(rest, images, strict=True)
@@ -326,35 +324,22 @@ class Trainer:
             else:
                 self.parts.train_on(indices, pixels, epoch, number)
             self.position.batch = number
-            if time.monotonic() - self._seen >= DISPLAY_INTERVAL or number == len(order):
-                self.show(epoch, number, len(order))
+            self.show(epoch, number, len(order))
             self.position.seconds = time.monotonic() - began - self._held
             with self.data_wait.apart():
                 goes_on = self.obey(epoch)
             if not goes_on:
                 break
-        self.read_device()
+        self.numbers.take()
         if self.position.batch == len(order) and not self.position.sums.images:
             lost = f"{len(self.position.left_out)} of {len(self.parts.train_images)} training images could not be read"
             raise DataError("Nothing to train on", f"{lost} in epoch {epoch}; is {self.parts.data.root} still there?")
 
-    def read_device(self, *, wait: bool = True) -> Sums:
-        """Take the numbers of the batches that are new into the epoch's; their sums. `wait`: as of `TrainStep.read`.
-
-        Raises:
-            NotFiniteError: one of them was not finite.
-        """
-        batches = self.parts.step.read(wait=wait)
-        for batch in batches:
-            self.position.sums.add(batch)
-        return Sums.over(batches)
-
     def show(self, epoch: int, number: int, batches: int) -> None:
-        """Read the device, and say how far the epoch is, as soon as there are numbers to say it with."""
-        window = self.read_device(wait=number == batches)
-        if not window.images:
+        """Say how far the epoch is, when there are numbers to say it with."""
+        window = self.numbers.look(DISPLAY_INTERVAL, last=number == batches)
+        if window is None:
             return
-        now = time.monotonic()
         self.emit(
             Progress(
                 time.time(),
@@ -362,7 +347,7 @@ class Trainer:
                 epoch=epoch,
                 done=number,
                 total=batches,
-                images_per_second=self.smoothed_rate(window.images, now - self._seen),
+                images_per_second=self.numbers.rate,
                 loss=window.per_image("loss"),
                 ce=window.per_image("ce"),
                 triplet=window.per_image("triplet"),
@@ -370,14 +355,6 @@ class Trainer:
                 lr=self.parts.step.lr,
             )
         )
-        self._seen = now
-
-    def smoothed_rate(self, images: float, seconds: float) -> float:
-        """Images per second over about the last RATE_MEMORY seconds: one reading holds a batch or two."""
-        rate = images / max(seconds, 1e-9)
-        weight = 1.0 if math.isnan(self._rate) else 1 - math.exp(-seconds / RATE_MEMORY)
-        self._rate = rate if weight == 1.0 else self._rate + weight * (rate - self._rate)
-        return self._rate
 
     def obey(self, epoch: int) -> bool:
         """Do what the control wishes for; False if the run is to stop now. Seconds spent here are not training time."""
@@ -401,7 +378,7 @@ class Trainer:
             self.emit(Paused(time.time(), paused=False))
         here = time.monotonic() - arrived
         self._held += here
-        self._seen += here
+        self.numbers.hold(here)
         return not self.control.stopping_after_batch
 
     # ---- validation
@@ -410,15 +387,16 @@ class Trainer:
         """Metrics on the run's splits, or None if the run was told to stop meanwhile."""
         parts = self.parts
         total = len(parts.validation_images)
-        self._seen = began = time.monotonic()
+        seen = began = time.monotonic()
         held_before = self._held
 
         def tick(done: int) -> bool:
+            nonlocal seen
             now = time.monotonic()
-            if now - self._seen >= DISPLAY_INTERVAL or done == total:
+            if now - seen >= DISPLAY_INTERVAL or done == total:
                 seconds = now - began - (self._held - held_before)
                 self.emit(Progress(time.time(), "validate", epoch, done, total, done / max(seconds, 1e-9)))
-                self._seen = now
+                seen = now
             return self.obey(epoch)
 
         return validate(parts.model, parts.validation_images, parts.embed, self.profile.train.batch_size, tick)
@@ -430,7 +408,7 @@ class Trainer:
         resume = None
         if kind == "LAST":
             self._last_saved = time.monotonic()
-            self.read_device()  # what a resumed run cannot ask the device for
+            self.numbers.take()  # what a resumed run cannot ask the device for
             resume = self.resume_state()
         row = self.history[-1] if self.history else EpochMetrics(0)
         return self.saver.save(kind, self.parts, row, reason, resume, routine=routine, again=again)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from core.data.unreadable import stop
@@ -31,8 +33,18 @@ READS = {
 }
 
 
+# Methods that move a tensor to the host, which is nothing to do where it is there already.
+MOVES = {"tolist", "cpu", "numpy", "__array__"}
+
+
+class ForbidMoves(TorchFunctionMode):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        assert getattr(func, "__name__", "") not in MOVES, f"{func} reads the device"
+        return func(*args, **(kwargs or {}))
+
+
 class ForbidReads(TorchDispatchMode):
-    """Fails where the operation of a thread would read the device, or move a tensor from it to the host."""
+    """Fails where the operation of a thread would read the device."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         name = func.overloadpacket._qualified_op_name.replace("::", ".")
@@ -40,6 +52,12 @@ class ForbidReads(TorchDispatchMode):
         masks = [index for index in indices if index is not None and index.dtype in (torch.bool, torch.uint8)]
         assert name not in READS and not masks, f"{func} reads the device"
         return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def no_reads():
+    with ForbidMoves(), ForbidReads():
+        yield
 
 
 EVERY = {"flip": 0.5, "crop_padding": 3, "erase": 0.5}
@@ -73,7 +91,7 @@ def train_some(made, number):
 def test_a_training_batch_reads_nothing_back(tiny_set, tmp_path, switches):
     with ThreadPoolExecutor(1) as pool:
         made = parts(tiny_set, tmp_path, pool, "cpu", switches)
-        with ForbidReads():
+        with no_reads():
             for number in range(1, 4):
                 train_some(made, number)
         assert len(made.step.read()) == 3
@@ -91,7 +109,7 @@ def test_fp16_with_its_scaler_reads_nothing_back():
         torch.device("cpu"),
         "fp16",
     )
-    with ForbidReads():
+    with no_reads():
         for _ in range(3):
             step(torch.rand(8, 3, 2, 2), torch.arange(8) % 3)
     assert len(step.read()) == 3
@@ -108,9 +126,12 @@ def test_the_watch_sees_what_it_forbids():
         lambda: values[values > 0],
         lambda: values.nonzero(),
         lambda: float(values[0]),
+        lambda: values.tolist(),
+        lambda: values.cpu(),
+        lambda: values.numpy(),
     ]
     for read in reads:
-        with pytest.raises(AssertionError, match="reads the device"), ForbidReads():
+        with pytest.raises(AssertionError, match="reads the device"), no_reads():
             read()
 
 
@@ -125,6 +146,7 @@ def test_cuda_finds_no_synchronisation(tiny_set, tmp_path, switches):
             told = []
             for number in range(2, 5):
                 train_some(made, number)
+                made.step.send()
                 told += made.step.read(wait=False)
         finally:
             torch.cuda.set_sync_debug_mode("default")

@@ -113,13 +113,15 @@ def test_a_model_is_fit_to_be_saved_before_the_host_knows_of_the_bad_batch():
 
 def test_numbers_that_are_on_their_way_come_later_each_once_and_in_order(slow_device):
     step = TrainStep(*make(), CPU, "fp32")
+    assert not step.send() and step.read() == []
     told, per_look = [], []
-    for number, batch in enumerate(batches(9)):
-        step(batch[0][: number + 1].repeat(2, 1, 1, 1), batch[1][: number + 1].repeat(2))
+    for number, batch in enumerate(batches(9), 1):
+        step(batch[0][:number].repeat(2, 1, 1, 1), batch[1][:number].repeat(2))
+        assert step.send()
         now = step.read(wait=False)
         per_look.append(len(now))
         told += now
-    assert per_look[:4] == [0, 0, 1, 0]
+    assert per_look == [0, 0, 1, 0, 0, 3, 0, 0, 3]
     told += step.read()
     assert [row.images for row in told] == [2, 4, 6, 8, 10, 12, 14, 16, 16]
 
@@ -132,15 +134,43 @@ def test_a_batch_that_is_not_finite_is_told_with_the_numbers_that_have_come(slow
     step.read()
     before = weights(backbone, classifier)
     step(bad_images * math.nan, ids)
-    assert step.read(wait=False) == []
     with pytest.raises(NotFiniteError) as caught:
         for batch in after:
-            step(*batch)
+            step.send()
             assert step.read(wait=False) == []
+            step(*batch)
     assert caught.value.batch == 2
     assert all(torch.equal(now, then) for now, then in zip(weights(backbone, classifier), before, strict=True))
     with pytest.raises(NotFiniteError):
         step.read()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_an_infinite_loss_with_a_finite_gradient_changes_nothing(precision):
+    backbone, classifier, train = make()
+    with torch.no_grad():
+        classifier.bias[0] = -math.inf  # the loss of an image of this identity; its softmax is an honest 0
+    step = TrainStep(backbone, classifier, train, CPU, precision)
+    parameters = [*backbone.parameters(), *classifier.parameters()]
+    before = [parameter.clone() for parameter in parameters]
+    images, _ = batches(1)[0]
+    step(images, torch.zeros(8, dtype=torch.long))
+    with pytest.raises(NotFiniteError):
+        step.read()
+    assert all(torch.equal(now, then) for now, then in zip(parameters, before, strict=True))
+
+
+def test_the_optimizer_of_another_device_goes_on_here():
+    """On MPS, Adam is not fused."""
+    step = TrainStep(*make(), CPU, "fp32")
+    step(*batches(1)[0])
+    state = step.state_dict()
+    for group in state["optimizer"]["param_groups"]:
+        group["fused"] = False
+    other = TrainStep(*make(), CPU, "fp32")
+    other.load_state_dict(state)
+    other(*batches(1)[0])
+    assert len(other.read()) == 1
 
 
 def test_a_gradient_that_is_not_finite_counts_as_well():
