@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.driver import Driver
 
 from core.run_state import RunState
+from reid_tui import garbage
 from reid_tui.app_queue import QueueApp
 from reid_tui.app_runs import StartDetached, StartRun
 from reid_tui.event_queue import Run
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 
 TITLE_SECONDS = 1.0
-GARBAGE_SECONDS = 60.0
 TERMINAL_GONE = "the terminal is gone; the training goes on"
 
 
@@ -96,6 +95,7 @@ class ReidApp(QueueApp):
         self._start_detached = start_detached
         self._warm = warm
         self._warmed = False
+        self._has_left_runs = False
         self._last = None
         self.queue = RunQueue([QueuedRun(run.title, run.profile) for run in queued])
         self.queue_runner = QueueRunner(self, self.queue)
@@ -123,7 +123,7 @@ class ReidApp(QueueApp):
         self._handle_signals()
         self._say_what_is_wrong_with_the_settings()
         self.set_interval(TITLE_SECONDS, self._announce)
-        self.set_interval(GARBAGE_SECONDS, self._collect_garbage)
+        self.set_interval(garbage.SECONDS, self._collect_garbage)
         if self._attached is not None:
             from reid_tui.attached_run import AttachedRun
 
@@ -140,7 +140,11 @@ class ReidApp(QueueApp):
             self.push_screen(PickerScreen(self._read_profiles, self._last_profile))
 
     def _collect_garbage(self) -> None:
-        gc.collect()
+        if self._has_left_runs:
+            garbage.collect_all()
+        else:
+            garbage.collect()
+        self._has_left_runs = False
 
     def _handle_exception(self, error: Exception) -> None:
         """Textual's last act before it gives up the screen; there is no public way to learn of it."""

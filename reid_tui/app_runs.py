@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ from core.control import RunControl
 from core.errors import ReidError
 from core.events import RunFinished
 from core.printable import clean
+from reid_tui import garbage
 from reid_tui.app_manner import MannerApp
 from reid_tui.event_queue import Run
 from reid_tui.live_run import LiveRun
@@ -63,6 +63,7 @@ class RunsApp(MannerApp):
     _scan: RunScan | None
     _warm: Callable[[], None] | None
     _warmed: bool
+    _has_left_runs: bool  # whose screens are garbage now
     _last: DashboardScreen | None
 
     def launch(self, profile: Profile, title: str) -> None:
@@ -75,7 +76,7 @@ class RunsApp(MannerApp):
     def _train(self, profile: Profile, emit: Emit, control: RunControl) -> RunFinished:
         """In the thread of the run."""
         if self.queue.ended:
-            gc.collect()  # what the last run has left on the device
+            garbage.collect_all()  # what the last run has left on the device
         return self._start_run(profile, emit, control)
 
     def _show_new(self, run: QueuedRun, *, replace: bool = False) -> str:
@@ -130,7 +131,7 @@ class RunsApp(MannerApp):
                 import_module(name)
             if warm is not None:
                 warm()
-                gc.freeze()  # for the reason given in the dashboard
+                garbage.freeze()
 
     def _look_at_runs(self) -> list[RunRow]:
         """In a worker thread, one at a time; the import is here because pydantic would delay the first frame."""
@@ -187,6 +188,7 @@ class RunsApp(MannerApp):
         self.pop_screen()
         if isinstance(screen, DashboardScreen) and screen.live.attached:
             screen.live.leave()
+            self._has_left_runs = True
             if self._last is screen:
                 self._dashboard = self._last = None
 

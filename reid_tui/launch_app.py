@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 from core.events import Alert, CheckpointSaved, Event, RunFinished, RunStarted
 from core.printable import clean
 from core.run_state import RunState, fold
+from reid_tui import garbage
 from reid_tui.app import TERMINAL_GONE, ReidApp, log_file_of
 from reid_tui.app_runs import MakeRun, StartRun
 from reid_tui.ascii import to_ascii
@@ -37,9 +37,6 @@ EXIT_INTERRUPTED = 130
 # The thread that trains gives the interpreter away at each operation of torch and, while the screen is drawn, waits
 # this long to have it back. With the 5 ms that Python has, training lost as much to that as the screen itself took.
 SWITCH_INTERVAL = 0.0002
-# Full collections of garbage stop everything for 20 ms and more, and drawing brings on one every second. The app asks
-# for them itself, now and then.
-GARBAGE_THRESHOLDS = (700, 10, 1000)
 _ENDS = {
     "finished": "Finished",
     "early-stop": "Stopped early",
@@ -94,7 +91,7 @@ def run_app(
         queued=queued,
     )
     sys.setswitchinterval(SWITCH_INTERVAL)
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    garbage.begin()
     app.run()
     from reid_tui.attached_run import AttachedRun
 
@@ -105,7 +102,7 @@ def run_app(
     dashboard = app.dashboard
     if dashboard is None:
         app.queue.drop_waiting()
-        gc.unfreeze()
+        garbage.end()
         return 1 if crashed else 0
     live, state = dashboard.live, dashboard.state
     if isinstance(live, LiveRun):
@@ -125,8 +122,7 @@ def run_app(
         see_to_the_queue(app.queue, start_run, goes_on=crashed or app.terminal_lost, silent=app.terminal_lost)
     else:
         see_to_the_queue(app.queue, start_run, goes_on=False, silent=app.terminal_lost)
-    # What stays frozen is not taken down at the end of Python, and torch's libraries complain of leaks.
-    gc.unfreeze()
+    garbage.end()
     failed = isinstance(live, LiveRun) and (state.finished is None or state.finished.reason == "failed")
     failed = failed or bool(app.queue.having("failed"))
     return 1 if crashed or failed else 0

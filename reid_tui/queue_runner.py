@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from typing import TYPE_CHECKING
 
@@ -97,8 +96,6 @@ class QueueRunner:
     def begin(self, run: QueuedRun) -> None:
         """Begin a run that waits; where it cannot be started, the queue goes on without it."""
         self.queue.begin(run)
-        # Frozen, what the last run has left would never be collected, and its memory not be free for the next.
-        gc.unfreeze()
         if error := self._app.show_next(run):
             run.standing, run.message = "failed", error
             self._ended_at = time.monotonic()

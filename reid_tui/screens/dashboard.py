@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import math
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from textual.screen import Screen
 from core.events import Alert, CheckpointSaved, Level, LogLine, Paused, RunStarted
 from core.printable import clean
 from core.run_state import Past, RunState, fold
+from reid_tui import garbage
 from reid_tui.event_queue import Run
 from reid_tui.keys import bindings
 from reid_tui.notify import Notifier
@@ -186,9 +186,7 @@ class DashboardScreen(RunAsks, RunCharts, Screen[None]):
             elif isinstance(event, Alert) and event.level == "error":
                 self._wishes.pop("checkpoint", None)  # it could not be saved, or not be asked for
             elif isinstance(event, RunStarted | Past):
-                # Everything is imported and built. Unfrozen, it would be walked by every full collection of the
-                # garbage collector, which stops the screen for a quarter of a second.
-                gc.freeze()
+                garbage.freeze()
         if self.live.control.stopping is None:  # a wish that has not reached another process is over
             self._wishes.pop("stop", None)
         if self.live.control.paused == self.state.paused:
