@@ -27,11 +27,16 @@ def percent(rate: float) -> str:
     return "-" if math.isnan(rate) else f"{100 * rate:.1f}"
 
 
+def loss_text(loss: float, decimals: int) -> str:
+    """A loss; one that has exploded in a few characters as well."""
+    return f"{loss:.{decimals}f}" if abs(loss) < 1e4 else f"{loss:.2e}"
+
+
 def epoch_line(row: EpochMetrics) -> str:
     """An epoch in one line."""
     parts = [f"epoch {row.epoch}" if row.epoch else "baseline"]
     if not math.isnan(row.loss):
-        parts.append(f"loss {row.loss:.3f} (CE {row.ce:.3f}, triplet {row.triplet:.3f})")
+        parts.append(f"loss {loss_text(row.loss, 3)} (CE {loss_text(row.ce, 3)}, triplet {loss_text(row.triplet, 3)})")
     if not math.isnan(row.rank1):
         parts.append(f"{row.split} R-1/5/10 {percent(row.rank1)}/{percent(row.rank5)}/{percent(row.rank10)}".lstrip())
         parts.append(f"mAP {percent(row.mAP)}")

@@ -86,7 +86,7 @@ def find_run(name: str | None, runs: Path | None = None, *, live_first: bool = F
             live_first and run.live,
             run.standing != "waiting",  # one that is at work says more
             run.folder.parent == here,
-            run.changed,
+            run.began if live_first and run.live else run.changed,  # of two that are at work, both have just changed
         ),
     ).folder
 

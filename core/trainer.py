@@ -211,7 +211,7 @@ class Trainer:
             return "stopped", f"{control.reason} before the first epoch"
         while self.epochs_done < train.epochs:
             if self.out_of_patience():
-                return "early-stop", f"no better Rank-1 for {train.early_stop_patience} epochs: stopped early"
+                return "early-stop", f"no better Rank-1 for {train.early_stop_patience} epochs"
             if control.stopping_after_epoch:
                 done = self.epochs_done
                 return "stopped", f"{control.reason} " + (f"after epoch {done}" if done else "before the first epoch")

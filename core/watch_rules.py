@@ -23,6 +23,7 @@ GRADIENT_READINGS = 3  # in a row: one batch with a long gradient is clipped and
 GRADIENT_OVER = 3.0  # of the usual
 FLAT_EPOCHS = 5  # a warm-up or a plateau of two or three epochs is common
 FLAT_FALL = 0.01  # of the loss: what falls by less in all those epochs would take hundreds more
+FLAT_RISE = 0.2  # of the loss: what is so much higher does not rest, it diverges
 FLAT_RANK1 = 0.5  # of training: above it the model has learned, and a loss may rest
 FLAT_RANK1_OVER = 0.6
 OVERFIT_RANK1 = 0.95  # of training: there is next to nothing left to learn from the images themselves
@@ -134,15 +135,22 @@ class LossFlat:
         if len(losses) <= FLAT_EPOCHS or not all(map(math.isfinite, losses[-FLAT_EPOCHS:])):
             return Finding("loss-flat", None)
         before = min((loss for loss in losses[:-FLAT_EPOCHS] if math.isfinite(loss)), default=math.inf)
-        falls = min(losses[-FLAT_EPOCHS:]) < before - FLAT_FALL * abs(before)
+        lately = min(losses[-FLAT_EPOCHS:])
+        falls = lately < before - FLAT_FALL * abs(before)
         if falls or row.train_rank1 >= FLAT_RANK1_OVER:
             return Finding("loss-flat", False)
         if not row.train_rank1 < FLAT_RANK1:
             return Finding("loss-flat", None)
+        if lately > before + FLAT_RISE * abs(before):
+            advice = f"It was {before:.3g}: the training diverges. A lower train.lr, or a longer train.warmup_epochs"
+        else:
+            advice = (
+                "A higher train.lr or train.classifier_lr_scale; and look whether the folders really hold one identity "
+                "each"
+            )
         words = (
             f"{row.loss:.3g} after epoch {row.epoch}, no better for {FLAT_EPOCHS} epochs, with a Rank-1 of "
-            f"{100 * row.train_rank1:.0f} on the training images. A higher train.lr or train.classifier_lr_scale; "
-            "and look whether the folders really hold one identity each"
+            f"{100 * row.train_rank1:.0f} on the training images. {advice}"
         )
         return Finding("loss-flat", True, self._rows[-FLAT_EPOCHS][0], words)
 

@@ -213,7 +213,8 @@ class AttachedRun:
 
     def _crashed(self) -> RunFinished:
         when = time.time() if math.isnan(self._heard_at) else self._heard_at
-        message = f"its process is gone without a last word; go on with: reid-tui resume {self.folder.name}"
+        name = self.folder.name.rpartition("_")[2]  # the time of it, in one piece whatever the width
+        message = f"its process is gone without a last word; go on with: reid-tui resume {name}"
         return RunFinished(when, "crashed", message, self._epoch, when - self._began, folder=str(self.folder))
 
     def _pass_on(self, wish: dict[str, str]) -> None:

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from core import events
 from core.control import RunControl
-from core.log_text import log_text, percent
+from core.log_text import log_text, loss_text, percent
 from core.printable import clean
 from core.run_state import Past, RunState, fold
 from reid_tui.ascii import to_ascii
@@ -216,7 +216,7 @@ def epoch_table(state: RunState) -> Table:
     for row in state.epochs:
         mark = "*" if row.epoch == best else ""
         rates = [percent(rate) for rate in (row.rank1, row.rank5, row.rank10, row.mAP, row.mINP)]
-        losses = ["-" if math.isnan(loss) else f"{loss:.4f}" for loss in (row.loss, row.ce, row.triplet)]
+        losses = ["-" if math.isnan(loss) else loss_text(loss, 4) for loss in (row.loss, row.ce, row.triplet)]
         speed = "-" if math.isnan(row.images_per_second) else f"{row.images_per_second:.0f}"
         style = "bold" if mark else ""
         table.add_row(f"{mark}{row.epoch}", *rates, *losses, percent(row.train_rank1), speed, style=style)

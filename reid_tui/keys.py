@@ -78,7 +78,13 @@ KEYS: tuple[Key, ...] = (
     Key("run.stop", "dashboard", "s", "s", "stop", "Stop", "end the run after this epoch or now; FINAL is saved"),
     Key("run.detach", "dashboard", "d", "d", "detach", "Detach", "leave the screen, and let the run go on by itself"),
     Key(
-        "app.quit", "dashboard", "q,ctrl+q", "q", "leave", "Quit", "leave; asks first while a run is live; also ctrl+q"
+        "app.quit",
+        "dashboard",
+        "q,ctrl+q",
+        "q",
+        "leave",
+        "Quit",
+        "leave; asks first if a run is live here; also ctrl+q",
     ),
     Key("app.help", "dashboard", "question_mark,f1", "?", "help", "Help", "what the keys do"),
     Key("view.log", "dashboard", "l", "l", "log", "Log", "show or hide the log"),

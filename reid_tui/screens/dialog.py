@@ -19,6 +19,9 @@ from textual.visual import RenderOptions, Visual
 
 Result = TypeVar("Result")
 
+_FAINT = RichStyle(dim=True, bold=False)
+_GREY = RichStyle(color="bright_black", bold=False)
+
 
 class Dialog(ModalScreen[Result | None]):
     """Gives a result, None where it was closed."""
@@ -76,5 +79,9 @@ class _Below(Visual):
 
 @lru_cache(4096)
 def _dimmed(base: RichStyle, style: RichStyle | None, color: Color) -> RichStyle:
+    front, back = (style.color, style.bgcolor) if style else (None, None)
+    if not any(each is not None and each.triplet is not None for each in (front, back)):
+        # A filter has been at work: of sixteen colours, and of none, there is nothing to mix.
+        return (style or RichStyle()).clear_meta_and_links() + (_FAINT if front is None else _GREY)
     (segment,) = BackgroundScreen.process_segments([Segment(" ", style)], color)
     return base + segment.style

@@ -56,6 +56,8 @@ _SIGNS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
 }
 
+LEAST_WORDS = 24  # cells for what a key does
+
 
 def help_text(*where: Where, keymap: Mapping[str, str] | None = None, room: int = 80) -> Content:
     """The lines of the help, one or more for each key of the table, as the person has mapped them, in `room` cells."""
@@ -63,12 +65,15 @@ def help_text(*where: Where, keymap: Mapping[str, str] | None = None, room: int 
     shown = {key.id: shown_key(key.id, keymap or {}) for key in keys}
     width = max(map(len, shown.values())) + 2
     names = max(len(key.description) for key in keys) + 2
+    beside = room - width - 2 - names >= LEAST_WORDS  # else the words go below the name
+    indent = width + 2 + (names if beside else 0)
     lines = []
     for key in keys:
-        first, *rest = wrap(key.tooltip, max(room - width - 2 - names, 16)) or [""]
+        words = wrap(key.tooltip, max(room - indent, LEAST_WORDS))
+        first, rest = ("".join(words[:1]), words[1:]) if beside else ("", words)
         head = [(f"{shown[key.id]:>{width}}  ", "bold $accent"), (f"{key.description:<{names}}", "bold"), (first, "")]
         lines.append(Content.assemble(*head))
-        lines += [Content(" " * (width + 2 + names) + text) for text in rest]
+        lines += [Content(" " * indent + text) for text in rest]
     signs = [sign for each in where for sign in _SIGNS.get(each, ())]
     wide = max((len(sign) for sign, _ in signs), default=0) + 2
     lines += [Content(""), *(Content.assemble((f"{sign:>{wide}}  ", "bold $success"), text) for sign, text in signs)]

@@ -42,4 +42,6 @@ def queue_text(queue: RunQueue, now: float) -> Content:
         return Content.assemble(
             (f"queue: {len(queue.waiting)} waiting", "bold"), (f" · u shows it · next {following}", "$foreground 65%")
         )
-    return Content.assemble((f"▶ next in {math.ceil(left)} s", "bold $primary"), f" · h holds · u shows · {following}")
+    # When it is time, it begins; what is open on top of the dashboard is not taken from a person's eyes at once.
+    begins = f"next in {math.ceil(left)} s" if left else "next when you are back here, or in a minute"
+    return Content.assemble((f"▶ {begins}", "bold $primary"), f" · h holds · u shows · {following}")

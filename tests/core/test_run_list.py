@@ -136,6 +136,15 @@ def test_of_all_runs_those_here_come_before_later_ones_elsewhere(tmp_path: Path)
     assert find_run(None) == near
 
 
+def test_of_two_live_runs_the_one_that_began_later_is_the_latest_whichever_has_just_written() -> None:
+    early, late = Path("runs/early"), Path("runs/late")
+    make_run(early, started(early, 100.0), ended("finished", time=300.0))
+    make_run(late, started(late, 150.0), ended("finished", time=200.0))
+    with held(early), held(late):
+        assert find_run(None) == early.resolve()
+        assert find_run(None, live_first=True) == late.resolve()
+
+
 def test_a_live_run_comes_first_where_it_is_wanted(tmp_path: Path) -> None:
     live, near = run_at(tmp_path / "live", 100.0), run_at(Path("runs/near"), 200.0)
     remember(live)

@@ -128,6 +128,13 @@ class TestLoss:
         assert told(*epochs(*flat[:5])) == [], "it has had no time yet"
         assert told(*epochs(*flat, *falls)) == [*alerts("loss-flat"), ("Cleared", "loss-flat")]
 
+    def test_what_rises_is_told_to_learn_more_slowly(self) -> None:
+        rows = [{"loss": 4.0 * 3.0**at, "triplet": 0.3, "train_rank1": 0.02} for at in range(8)]
+        watch = Watch()
+        [said] = [said for event in epochs(*rows) for said in watch.see(event)]
+        assert isinstance(said, Alert)
+        assert "A lower train.lr" in said.message and "A higher train.lr" not in said.message
+
     def test_flat_is_fine_once_the_images_are_learned(self) -> None:
         assert told(*epochs(*[{"loss": 0.1, "triplet": 0.1, "train_rank1": 0.99}] * 20)) == []
 

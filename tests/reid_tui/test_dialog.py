@@ -12,9 +12,12 @@ from textual.widgets._footer import FooterKey
 
 from core.profile import Profile
 from reid_tui.app import ReidApp
+from reid_tui.filters import filters_for
+from reid_tui.screens.alerts import AlertsScreen
 from reid_tui.screens.help import HelpScreen, help_text
 from tests.reid_tui.conftest import OpenApp, screen_text, until
 from tests.reid_tui.fake_run import FakeRun
+from tests.reid_tui.snapshots import cells
 from tests.reid_tui.test_dashboard import LONG, board, started
 
 
@@ -69,6 +72,35 @@ async def test_the_help_is_built_once_and_opens_at_its_top_in_the_width_of_the_m
         narrow = box.query_one(Static).content
         assert "hold the run after the batch in hand" in at_the_top
         assert str(narrow) == str(help_text("dashboard", "chart", room=int(0.96 * 60) - 6))
+
+
+@pytest.mark.parametrize("room", [40, 48, 60, 80])
+def test_the_help_fits_the_width_that_there_is(room: int) -> None:
+    keys = help_text("dashboard", room=room).plain.partition("\n\n")[0]
+    assert max(map(len, keys.splitlines())) <= room
+    assert "Checkpoint" in keys or "Save" in keys
+
+
+@pytest.mark.parametrize("colours", ["none", "sixteen"])
+async def test_what_is_below_is_dim_without_many_colours_as_well(
+    open_app: OpenApp, profile: Profile, colours: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if colours == "none":
+        monkeypatch.setenv("NO_COLOR", "1")
+    async with open_app(FakeRun(**LONG), selected=profile, size=(120, 40)) as (app, pilot):
+        await started(app, pilot)
+        if colours == "sixteen":
+            app._line_filters = app.theme, filters_for(app.theme, {}, "standard")
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, AlertsScreen))
+        app.screen.refresh()
+        await pilot.pause(0.2)
+        looks = {
+            (style.dim, style.bold, style.color.number if style.color else None)
+            for text, style, _ in cells(app)[0]
+            if style is not None and text.strip()
+        }
+        assert looks == ({(True, False, None)} if colours == "none" else {(None, False, 8)})
 
 
 async def test_the_keys_at_the_bottom_stay_while_they_are_the_same(open_app: OpenApp, profile: Profile) -> None:
