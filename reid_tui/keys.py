@@ -84,7 +84,7 @@ KEYS: tuple[Key, ...] = (
         "q",
         "leave",
         "Quit",
-        "leave; asks first if a run is live here; also ctrl+q",
+        "leave; asks if a run is live here; also ctrl+q",
     ),
     Key("app.help", "dashboard", "question_mark,f1", "?", "help", "Help", "what the keys do"),
     Key("view.log", "dashboard", "l", "l", "log", "Log", "show or hide the log"),

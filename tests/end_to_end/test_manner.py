@@ -76,7 +76,7 @@ def test_title_and_progress_follow_the_run_and_are_taken_back(on_terminal: OnTer
     ("term", "title"), [("xterm-256color", True), ("screen", True), ("linux", False), ("vt100", False)]
 )
 def test_a_terminal_gets_only_what_it_understands(on_terminal: OnTerminal, term: str, title: bool) -> None:
-    terminal = on_terminal("epochs=1000, pace=0.05", term=term)
+    terminal = on_terminal("epochs=1000, pace=0.05, patience=0", term=term)
     terminal.until(lambda: "training" in terminal.text and "epoch" in terminal.text)
     if title:
         terminal.until(lambda: TITLE.search(terminal.received))

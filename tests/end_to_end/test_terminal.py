@@ -94,7 +94,7 @@ def test_what_others_write_ends_in_the_log_and_not_on_the_screen(
 
 
 def test_quitting_a_live_run_says_what_is_saved_and_waits_for_it(on_terminal: Callable[..., Terminal]) -> None:
-    terminal = on_terminal("epochs=1000, pace=0.02, batches=50", more="time.sleep(0.6)")
+    terminal = on_terminal("epochs=1000, pace=0.02, batches=50, patience=0", more="time.sleep(0.6)")
     terminal.until(lambda: "training" in terminal.text and "batch" in terminal.text)
     terminal.press("q")
     terminal.until(lambda: "Stop and quit" in terminal.text)
@@ -110,7 +110,7 @@ def test_quitting_a_live_run_says_what_is_saved_and_waits_for_it(on_terminal: Ca
 def test_a_signal_ends_the_run_and_gives_the_terminal_back(
     on_terminal: Callable[..., Terminal], number: signal.Signals
 ) -> None:
-    terminal = on_terminal("epochs=1000, pace=0.02")
+    terminal = on_terminal("epochs=1000, pace=0.02, patience=0")
     terminal.until(lambda: "training" in terminal.text)
     terminal.process.send_signal(number)
     assert terminal.wait() == 0
