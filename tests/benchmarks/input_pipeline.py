@@ -65,6 +65,7 @@ def _rows(kind: str, files: list[bytes]) -> list[Row]:
         store = ImageStore(paths, SIZE, pool, Shelves(10**10))
         try:
             _read(store)
+            torch.set_num_threads(decoding_threads())  # nothing is decoded any more
             later_took = median(seconds(lambda: [_read(store) for _ in range(LATER)]) / LATER for _ in range(ROUNDS))
         finally:
             store.close()
