@@ -170,7 +170,7 @@ def _at_least(similarity: Tensor, scores: Tensor, wanted: Tensor) -> Tensor:
     """
     if similarity.device.type == "cpu":
         return _at_least_on_cpu(similarity, scores, wanted)
-    return _at_least_on_device(similarity, scores, wanted)
+    return _at_least_on_device(similarity, scores)
 
 
 def _at_least_on_cpu(similarity: Tensor, scores: Tensor, wanted: Tensor) -> Tensor:
@@ -185,7 +185,7 @@ def _at_least_on_cpu(similarity: Tensor, scores: Tensor, wanted: Tensor) -> Tens
     return torch.from_numpy(counts)
 
 
-def _at_least_on_device(similarity: Tensor, scores: Tensor, wanted: Tensor) -> Tensor:
+def _at_least_on_device(similarity: Tensor, scores: Tensor) -> Tensor:
     if scores.shape[1] <= _MANY:
         return torch.stack([(similarity >= scores[:, m : m + 1]).sum(1) for m in range(scores.shape[1])], dim=1)
     parts = zip(similarity.tensor_split(8), scores.tensor_split(8), strict=True)  # sorting takes memory of its own

@@ -1,8 +1,8 @@
 """One training step: forward, loss, backward, clip, Adam; and its numbers, kept on the device.
 
-The host reads nothing back per batch. What the screen shows is kept on the device and sent for by `read()`, a few times
-a second. A loss that is not finite sets a flag on the device, and from that batch on the optimizer does nothing: the
-weights are still the last good ones when the host comes to know.
+The host reads nothing back per batch. What the screen shows is kept on the device and sent for (`send`, `read`) a few
+times a second. A loss that is not finite sets a flag on the device, and from that batch on the optimizer does nothing:
+the weights are still the last good ones when the host comes to know.
 """
 
 from __future__ import annotations
