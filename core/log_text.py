@@ -36,7 +36,7 @@ def epoch_line(row: EpochMetrics) -> str:
     """An epoch in one line."""
     parts = [f"epoch {row.epoch}" if row.epoch else "baseline"]
     if not math.isnan(row.loss):
-        parts.append(f"loss {loss_text(row.loss, 3)} (CE {loss_text(row.ce, 3)}, triplet {loss_text(row.triplet, 3)})")
+        parts.append(f"loss {loss_text(row.loss, 3)} (CE {loss_text(row.ce, 3)}, tri {loss_text(row.triplet, 3)})")
     if not math.isnan(row.rank1):
         parts.append(f"{row.split} R-1/5/10 {percent(row.rank1)}/{percent(row.rank5)}/{percent(row.rank10)}".lstrip())
         parts.append(f"mAP {percent(row.mAP)}")
