@@ -39,7 +39,8 @@ def test_pick_train_watch_and_leave(reid_tui: Callable[..., Terminal], tmp_path:
     terminal = reid_tui("launch", epochs=3)
     terminal.until(lambda: "market-1501" in terminal.text)
     terminal.press("mine\r")  # in one piece: Enter must not overtake the filter
-    terminal.until(lambda: "all epochs done" in terminal.text, seconds=90)
+    terminal.until(lambda: "q leaves" in terminal.text, seconds=90)  # the log names the end before it has come
+    assert "all epochs done" in terminal.text
     assert "on query0/gallery0 (test split)" in terminal.text
     assert checkpoints(tmp_path) == {"BEST", "FINAL", "LAST", "LAST-previous"}
     terminal.press("q")
@@ -60,7 +61,8 @@ def test_pause_checkpoint_and_stop(reid_tui: Callable[..., Terminal], tmp_path: 
     terminal.press("s")
     terminal.until(lambda: "after this epoch" in terminal.text.lower())
     terminal.press("\r")
-    terminal.until(lambda: "stopped by the user after epoch" in terminal.text, seconds=60)
+    terminal.until(lambda: "q leaves" in terminal.text, seconds=60)
+    assert "stopped by the user after epoch" in terminal.text
     terminal.press("q")
     assert terminal.wait() == 0
     [final] = tmp_path.glob("runs/*/checkpoints/*_FINAL.pth")
