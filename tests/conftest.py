@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,8 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """The app freezes what torch has loaded; frozen, extension modules would report it as leaked at exit."""
-    gc.unfreeze()
+    gc.unfreeze()  # the app freezes what torch has loaded; extension modules would report it as leaked at exit
+    for home in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        shutil.rmtree(os.environ[home])
 
 
 def draw_set(root: Path, train: dict[str, int], test: dict[str, int], size: tuple[int, int] = (40, 40)) -> Path:
