@@ -123,7 +123,8 @@ class ReidApp(QueueApp):
         self._handle_signals()
         self._say_what_is_wrong_with_the_settings()
         self.set_interval(TITLE_SECONDS, self._announce)
-        self.set_interval(garbage.SECONDS, self._collect_garbage)
+        self.set_interval(garbage.LOOK_SECONDS, garbage.collect_much)
+        self.set_interval(garbage.SECONDS, self._collect_left_runs)
         if self._attached is not None:
             from reid_tui.attached_run import AttachedRun
 
@@ -139,11 +140,9 @@ class ReidApp(QueueApp):
         else:
             self.push_screen(PickerScreen(self._read_profiles, self._last_profile))
 
-    def _collect_garbage(self) -> None:
+    def _collect_left_runs(self) -> None:
         if self._has_left_runs:
             garbage.collect_all()
-        else:
-            garbage.collect()
         self._has_left_runs = False
 
     def _handle_exception(self, error: Exception) -> None:

@@ -1,14 +1,17 @@
-"""When Python's garbage is collected: at no moment in which a person or a model waits.
+"""When Python's garbage is collected: at no moment in which a person or a model waits for long.
 
 A full collection stops everything, for a quarter of a second once torch is loaded, and drawing would bring on one every
-second. So the app asks for them itself, and what lives for as long as the app does is frozen: they pass over it.
+second. So the app asks for them itself, and what lives for as long as the app does is frozen: they pass over it. What
+redraws leave takes its time, too, milliseconds for each dialog; so they are asked for before there is much of it.
 """
 
 from __future__ import annotations
 
 import gc
 
-SECONDS = 60.0  # from one collection that the app asks for to the next
+LOOK_SECONDS = 1.0  # from one look at how much there is to the next
+SECONDS = 60.0  # from one collection of what was frozen as well to the next, where a run was left meanwhile
+_MUCH = 4  # collections of the middle generation: some 25,000 objects, ten to twenty milliseconds
 _THRESHOLDS = (700, 10, 1000)  # the young as ever, all only where nobody has asked for long
 
 
@@ -22,9 +25,10 @@ def freeze() -> None:
     gc.freeze()
 
 
-def collect() -> None:
-    """What was not frozen."""
-    gc.collect()
+def collect_much() -> None:
+    """What was not frozen, where there is much of it."""
+    if gc.get_count()[2] >= _MUCH:
+        gc.collect()
 
 
 def collect_all() -> None:

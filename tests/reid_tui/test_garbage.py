@@ -1,4 +1,4 @@
-"""What a run leaves behind is given back, though the collector passes over what lives."""
+"""What a run or a redraw leaves behind is given back, though the collector passes over what lives."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tests.reid_tui.fake_run import FakeRun
 @pytest.fixture(autouse=True)
 def as_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(garbage, "SECONDS", 0.3)
+    monkeypatch.setattr(garbage, "LOOK_SECONDS", 0.05)
     before = gc.get_threshold()
     garbage.begin()
     yield
@@ -50,6 +51,14 @@ class Model:
 
     def __init__(self) -> None:
         self.itself = self
+
+
+async def test_much_that_has_lived_for_a_while(open_app: OpenApp) -> None:
+    async with open_app() as (_, pilot):
+        rings = [Model() for _ in range(40_000)]
+        one = weakref.ref(rings[0])
+        del rings
+        await until(pilot, lambda: one() is None)
 
 
 async def test_the_model_of_the_last_run_before_the_next_is_built(open_app: OpenApp, profile: Profile) -> None:
