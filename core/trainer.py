@@ -6,14 +6,10 @@ Reads top to bottom: run, build, epochs, one epoch, validation, checkpoints.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from core.batch_numbers import BatchNumbers
 from core.checkpoint import Checkpoint
@@ -21,7 +17,6 @@ from core.control import RunControl
 from core.data.store import decoding_threads
 from core.data.unreadable import LeaveOut, stop
 from core.data_wait import DataWait
-from core.dataset import train_names
 from core.errors import DataError
 from core.events import (
     Alert,
@@ -32,13 +27,11 @@ from core.events import (
     Event,
     Level,
     LogLine,
-    Patience,
     Paused,
     Progress,
     RunFinished,
     StopAfter,
     Stopping,
-    best_epoch,
 )
 from core.log_text import left_out
 from core.naming import build_filename
@@ -46,23 +39,12 @@ from core.parts import Parts
 from core.profile import Profile
 from core.samplers import single_image_identities
 from core.saver import Saver
+from core.standing import Position, Standing
 from core.step import NotFiniteError
-from core.sums import Sums
 from core.validation import EmbeddingsNotFiniteError, Retrieval, validate
 
 DISPLAY_INTERVAL = 0.25  # seconds from one word for the screen to the next
 FINAL_PAUSES = (1.0, 3.0, 6.0)  # seconds between attempts to save at the end what cannot be saved
-
-
-@dataclass
-class Position:
-    """How far the epoch in hand is: batches done, their sums, the seconds that they took, and the training images that
-    they had to do without."""
-
-    batch: int = 0
-    sums: Sums = field(default_factory=Sums)
-    seconds: float = 0.0
-    left_out: set[int] = field(default_factory=set)
 
 
 class _StoppedWhileLoadingError(Exception):
@@ -98,11 +80,9 @@ class Trainer:
         # A run that goes on with more epochs keeps the names of its files.
         stem = str(resume.extra["resume"]["stem"]) if resume else build_filename(profile)
         self.saver = Saver(folder, stem, emit)
-        self.history: list[EpochMetrics] = []
-        self.best: EpochMetrics | None = None
+        self.standing = Standing(profile.train.early_stop_patience)
         self._held: float = 0.0  # seconds of this epoch spent paused
         self._last_saved: float = time.monotonic()  # when LAST was saved
-        self.position = Position()
         self.resumed = resume
         self._told_to_stop: StopAfter | None = None  # as the listeners know it
         self.built = False  # whether all that is trained is where it is trained
@@ -127,7 +107,7 @@ class Trainer:
             time=time.time(),
             reason=reason,
             message=message,
-            epoch=self.epochs_done,
+            epoch=self.standing.epochs_done,
             seconds=time.monotonic() - started,
             checkpoints=tuple(str(path) for path in self.saver.saved.values()),
             folder=str(self.folder),
@@ -140,14 +120,14 @@ class Trainer:
         """All epochs, and FINAL at whatever end they come to: why, in a word and in a sentence."""
         try:
             reason, message = self.epochs()
-            if self.history and self.history[-1].left_out:
-                message += f"; {left_out(self.history[-1])} of epoch {self.epochs_done}"
+            if self.standing.last.left_out:
+                message += f"; {left_out(self.standing.last)} of epoch {self.standing.epochs_done}"
         except (NotFiniteError, EmbeddingsNotFiniteError) as error:
             reason, message = "failed", self.explain_not_finite(error)
         except BaseException as error:
             self.save_final(f"failed: {error}")
             raise
-        if reason == "stopped" and self.history:
+        if reason == "stopped" and self.standing.history:
             self.save("LAST", message)
         if not self.save_final(message, last=reason != "failed"):
             reason, message = "failed", f"{message}; FINAL could not be saved"
@@ -162,60 +142,33 @@ class Trainer:
         if self.parts.changed:
             self.alert("warning", "The data have changed", self.parts.changed)
         if self.resumed:
-            self.restore(self.resumed.extra["resume"])
+            self.standing.restore(self.resumed.extra["resume"], self.parts)
         if alone := single_image_identities(self.parts.data.train_ids.tolist()):
             self.alert("warning", "Identities with one image", f"{alone} identities have no positive but themselves")
-        self.numbers = BatchNumbers(self.parts.step, self.position.sums)
+        self.numbers = BatchNumbers(self.parts.step, self.standing.position.sums)
         self.built = True
-        resumed_epoch = self.epochs_done + 1 if self.resumed else 0
-        self.emit(self.parts.describe(self.folder, resumed_epoch, self.position.batch))
-        if self.best:
-            self.tell_patience(self.best)
+        resumed_epoch = self.standing.epochs_done + 1 if self.resumed else 0
+        self.emit(self.parts.describe(self.folder, resumed_epoch, self.standing.position.batch))
+        self.tell_patience()
 
     def tell_unless_stopped(self, text: str) -> None:
         if self.control.stopping_after_batch or self.control.stopping_after_epoch:
             raise _StoppedWhileLoadingError
         self.emit(LogLine(time.time(), "info", text))
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to where a LAST was saved: optimizer, history, position, random generators."""
-        self.parts.step.load_state_dict(state["step"])
-        self.history = [EpochMetrics(**row) for row in state["history"]]
-        self.best = best_epoch(self.history)
-        left_out_so_far = set(state.get("left_out", ()))  # older files have none
-        self.position = Position(state["batch"], Sums(**state["sums"]), state["seconds"], left_out_so_far)
-        torch.set_rng_state(state["rng"])
-        if self.parts.device.type == "cuda" and state["cuda_rng"]:  # of one device, whichever it was
-            torch.cuda.set_rng_state(state["cuda_rng"][0], self.parts.device)
-
-    def resume_state(self) -> dict[str, object]:
-        """What `restore` takes, as tensors and plain values."""
-        return {
-            "step": self.parts.step.state_dict(),
-            "history": [dict(vars(row)) for row in self.history],
-            "batch": self.position.batch,
-            "sums": dict(vars(self.position.sums)),
-            "seconds": self.position.seconds,
-            "left_out": sorted(self.position.left_out),
-            "train_images": train_names(self.parts.data),
-            "rng": torch.get_rng_state(),
-            "cuda_rng": [torch.cuda.get_rng_state(device)] if (device := self.parts.device).type == "cuda" else [],
-        }
-
     # ---- epochs
 
     def epochs(self) -> tuple[EndReason, str]:
         """The baseline, then epoch after epoch until one of the ends is reached: why, in a word and in a sentence."""
-        train, control = self.profile.train, self.control
-        if not self.history and not self.baseline():
+        train, control, standing = self.profile.train, self.control, self.standing
+        if not standing.history and not self.baseline():
             return "stopped", f"{control.reason} before the first epoch"
-        while self.epochs_done < train.epochs:
-            if self.out_of_patience():
+        while (done := standing.epochs_done) < train.epochs:
+            if standing.out_of_patience:
                 return "early-stop", f"no better Rank-1 for {train.early_stop_patience} epochs"
             if control.stopping_after_epoch:
-                done = self.epochs_done
                 return "stopped", f"{control.reason} " + (f"after epoch {done}" if done else "before the first epoch")
-            if end := self.one_epoch(self.epochs_done + 1):
+            if end := self.one_epoch(done + 1):
                 return end
         return "finished", "all epochs done" if train.epochs > 1 else "the epoch is done"
 
@@ -225,81 +178,39 @@ class Trainer:
         retrieval = self.validation(0)
         if retrieval is None:
             return False
-        seconds = time.monotonic() - began - self._held
-        self.finish_epoch(EpochMetrics(0, **vars(retrieval), split=self.parts.data.split, seconds=seconds))
+        self.finish_epoch(self.standing.baseline(self.parts, retrieval, time.monotonic() - began - self._held))
         return True
 
     def one_epoch(self, epoch: int) -> tuple[EndReason, str] | None:
         """Train and validate; the reason and the words if the run is to end within the epoch."""
-        began, self._held = time.monotonic() - self.position.seconds, 0.0
+        position = self.standing.position
+        began, self._held = time.monotonic() - position.seconds, 0.0
         self.train_epoch(epoch, began)
         if self.control.stopping_after_batch:
-            return "stopped", f"{self.control.reason} in epoch {epoch}, after batch {self.position.batch}"
+            return "stopped", f"{self.control.reason} in epoch {epoch}, after batch {position.batch}"
         retrieval = None
         if epoch % self.profile.validation.every == 0 or epoch == self.profile.train.epochs:
             retrieval = self.validation(epoch)
             if retrieval is None:
                 return "stopped", f"{self.control.reason} while validating epoch {epoch}"
         self.saver.save_best_again()
-        self.finish_epoch(self.metrics(epoch, retrieval, time.monotonic() - began - self._held))
-        self.position = Position()
+        self.finish_epoch(self.standing.epoch(self.parts, retrieval, time.monotonic() - began - self._held))
+        self.standing.position = Position()
         self.save("LAST", f"end of epoch {epoch}", routine=True)
         return None
 
-    def metrics(self, epoch: int, retrieval: Retrieval | None, seconds: float) -> EpochMetrics:
-        sums = self.position.sums
-        validated = {**vars(retrieval), "split": self.parts.data.split} if retrieval else {"left_out": 0}
-        validated["left_out"] += len(self.position.left_out)
-        return EpochMetrics(
-            epoch=epoch,
-            loss=sums.per_image("loss"),
-            ce=sums.per_image("ce"),
-            triplet=sums.per_image("triplet"),
-            train_rank1=sums.per_image("hits1"),
-            train_rank5=sums.per_image("hits5"),
-            train_rank10=sums.per_image("hits10"),
-            lr=self.parts.step.lr,
-            classifier_lr=self.parts.step.classifier_lr,
-            grad_norm=sums.per_batch("grad_norm"),
-            images_per_second=sums.images / max(self.position.seconds, 1e-9),
-            seconds=seconds,
-            **validated,
-        )
-
     def finish_epoch(self, metrics: EpochMetrics) -> None:
-        """Take the metrics into the history; a better Rank-1 than any epoch's before saves BEST.
-
-        The baseline does not compete: BEST is a fine-tuned model, and patience starts with the first epoch.
-        """
-        self.history.append(metrics)
+        """Take the metrics into the history; a better Rank-1 than any epoch's before saves BEST."""
+        self.standing.history.append(metrics)
         self.emit(EpochFinished(time.time(), metrics))
-        if metrics.epoch == 0 or metrics.queries == 0:
-            return
-        if self.best is None or metrics.rank1 > self.best.rank1:
-            self.best = metrics
+        if metrics is self.standing.best:
             self.save("BEST", f"best Rank-1 at epoch {metrics.epoch}")
-        self.tell_patience(self.best)
+        if metrics.queries:
+            self.tell_patience()
 
-    def tell_patience(self, best: EpochMetrics) -> None:
-        self.emit(
-            Patience(
-                time.time(),
-                best_epoch=best.epoch,
-                best_rank1=best.rank1,
-                epochs_since_best=self.epochs_done - best.epoch,
-                patience=self.profile.train.early_stop_patience,
-            )
-        )
-
-    def out_of_patience(self) -> bool:
-        """Whether the last epoch was validated, and none since the best for as long as patience lasts was better."""
-        patience = self.profile.train.early_stop_patience
-        validated = bool(self.history and self.history[-1].queries)
-        return bool(patience and validated and self.best and self.epochs_done - self.best.epoch >= patience)
-
-    @property
-    def epochs_done(self) -> int:
-        return self.history[-1].epoch if self.history else 0
+    def tell_patience(self) -> None:
+        if patience := self.standing.told():
+            self.emit(patience)
 
     # ---- one epoch
 
@@ -310,29 +221,29 @@ class Trainer:
             NotFiniteError: the loss was not finite; the weights are those before that batch.
             DataError: the epoch is done, and not one batch could be trained on.
         """
-        order = self.parts.batches_of(epoch)
-        self.numbers = BatchNumbers(self.parts.step, self.position.sums)
-        rest = order[self.position.batch :]
+        order, position = self.parts.batches_of(epoch), self.standing.position
+        self.numbers = BatchNumbers(self.parts.step, position.sums)
+        rest = order[position.batch :]
         images = self.data_wait.over(self.parts.train_images.batches(rest))
         batches = zip(rest, images, strict=True)
-        for number, (wanted, (indices, pixels)) in enumerate(batches, self.position.batch + 1):
+        for number, (wanted, (indices, pixels)) in enumerate(batches, position.batch + 1):
             self.parts.step.set_progress(epoch - 1 + (number - 0.5) / len(order))
             if len(indices) < len(wanted):
-                self.position.left_out |= set(wanted.tolist()) - set(indices.tolist())
+                position.left_out |= set(wanted.tolist()) - set(indices.tolist())
             if len(indices) < 2:  # batch normalisation cannot train on one image, and it has no triplet
                 self.parts.step.pass_over()
             else:
                 self.parts.train_on(indices, pixels, epoch, number)
-            self.position.batch = number
+            position.batch = number
             self.show(epoch, number, len(order))
-            self.position.seconds = time.monotonic() - began - self._held
+            position.seconds = time.monotonic() - began - self._held
             with self.data_wait.apart():
                 goes_on = self.obey(epoch)
             if not goes_on:
                 break
         self.numbers.take()
-        if self.position.batch == len(order) and not self.position.sums.images:
-            lost = f"{len(self.position.left_out)} of {len(self.parts.train_images)} training images could not be read"
+        if position.batch == len(order) and not position.sums.images:
+            lost = f"{len(position.left_out)} of {len(self.parts.train_images)} training images could not be read"
             raise DataError("Nothing to train on", f"{lost} in epoch {epoch}; is {self.parts.data.root} still there?")
 
     def show(self, epoch: int, number: int, batches: int) -> None:
@@ -409,9 +320,8 @@ class Trainer:
         if kind == "LAST":
             self._last_saved = time.monotonic()
             self.numbers.take()  # what a resumed run cannot ask the device for
-            resume = self.resume_state()
-        row = self.history[-1] if self.history else EpochMetrics(0)
-        return self.saver.save(kind, self.parts, row, reason, resume, routine=routine, again=again)
+            resume = self.standing.state(self.parts)
+        return self.saver.save(kind, self.parts, self.standing.last, reason, resume, routine=routine, again=again)
 
     def save_again(self, reason: str, *, last: bool = True) -> None:
         """Try again what could not be saved: BEST as it was, LAST as it is by now."""
@@ -438,15 +348,16 @@ class Trainer:
 
     def explain_not_finite(self, error: NotFiniteError | EmbeddingsNotFiniteError) -> str:
         advice = "Try a lower train.lr, or run.precision = 'fp32'"
+        done, best = self.standing.epochs_done, self.standing.best
         if isinstance(error, NotFiniteError):
-            batch = error.batch - sum(len(self.parts.batches_of(epoch)) for epoch in range(1, self.epochs_done + 1))
-            place = f"epoch {self.epochs_done + 1}, batch {batch}"
+            batch = error.batch - sum(len(self.parts.batches_of(epoch)) for epoch in range(1, done + 1))
+            place = f"epoch {done + 1}, batch {batch}"
             message = f"the loss was not finite in {place}; the weights are those from before it"
-        elif not self.history:
+        elif not self.standing.history:
             message, advice = f"{error}, before any training", "Check model.pretrained: the weights may be damaged"
         else:
-            kept = f"BEST has the weights of epoch {self.best.epoch}" if self.best else "there is no BEST"
-            message = f"{error}, after epoch {self.epochs_done + 1}: the training has diverged; {kept}"
+            kept = f"BEST has the weights of epoch {best.epoch}" if best else "there is no BEST"
+            message = f"{error}, after epoch {done + 1}: the training has diverged; {kept}"
         self.alert("error", "Numbers are not finite", f"{message}. {advice}")
         return message
 
