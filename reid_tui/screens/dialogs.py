@@ -38,7 +38,11 @@ class ChoiceDialog(Dialog[str]):
     DEFAULT_CSS = """
     ChoiceDialog > Vertical { width: 62; padding: 1 2; }
     ChoiceDialog OptionList { margin-top: 1; }
+    ChoiceDialog.-tiny > Vertical { height: 96%; padding: 0 1; }
+    ChoiceDialog.-tiny Static { max-height: 2; }
+    ChoiceDialog.-tiny OptionList { margin-top: 0; height: 1fr; }
     """
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (14, "-usual")]  # noqa: RUF012
 
     def __init__(self, title: str, question: str, choices: tuple[Choice, ...], *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -131,8 +135,15 @@ def _dropped(waiting: int) -> str:
     return f"{plural(waiting, 'waiting run')} of the queue would be dropped."
 
 
-def quit_dialog(otherwise: str, *, built: bool, waiting: int = 0) -> ChoiceDialog:
-    """Results: "quit", "" for staying. `waiting`: runs of the queue; the other arguments are as of `stop_dialog`."""
+def quit_dialog(otherwise: str, *, built: bool, waiting: int = 0, can_detach: bool = False) -> ChoiceDialog:
+    """Results: "quit", "detach", "" for staying.
+
+    Args:
+        otherwise: as of `stop_dialog`.
+        built: as of `stop_dialog`.
+        waiting: runs of the queue.
+        can_detach: whether the run, and what waits with it, can go on in a process of its own.
+    """
     if built:
         question, when = "The run ends with the app; its weights are saved as FINAL.", "after the batch in hand"
     else:
@@ -140,9 +151,14 @@ def quit_dialog(otherwise: str, *, built: bool, waiting: int = 0) -> ChoiceDialo
         when = "as soon as they are loaded"
     if waiting:
         question = f"{question} {_dropped(waiting)}"
+    detach = Choice("d", "Detach", "it goes on by itself: `reid-tui attach`", "detach")
     return ChoiceDialog(
         "A run is live",
         question,
-        (Choice("s", "Stay", f"the run {otherwise}", ""), Choice("q", "Stop and quit", when, "quit")),
+        (
+            Choice("s", "Stay", f"the run {otherwise}", ""),
+            *([detach] if can_detach else []),
+            Choice("q", "Stop and quit", when, "quit"),
+        ),
         id=QUIT,
     )

@@ -131,8 +131,11 @@ class RunAsks(Base):
 
     async def action_leave(self) -> None:
         if self.run_is_live and not self.live.attached:
-            waiting = len(self.queue.waiting)
-            self._ask(quit_dialog(self._stopping, built=self.live.built, waiting=waiting), self._quit_chosen)
+            waiting, built = len(self.queue.waiting), self.live.built
+            can_detach = built and not self.live.control.stopping and not (waiting and self.queue.held)
+            self._ask(
+                quit_dialog(self._stopping, built=built, waiting=waiting, can_detach=can_detach), self._quit_chosen
+            )
         elif self.queue.waiting:
             self._ask(drop_queue_dialog(len(self.queue.waiting), live=self.run_is_live), self._drop_chosen)
         else:
@@ -146,3 +149,5 @@ class RunAsks(Base):
         if choice == "quit":
             self.live.control.stop_after_batch()
             self.app.exit()
+        else:
+            self._detach_chosen(choice)

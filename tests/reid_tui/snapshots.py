@@ -29,7 +29,7 @@ FOLDER = Path(__file__).parent / "snapshots"
 SIZES = ((80, 24), (120, 40), (200, 60))
 LOOKS = ("reid-dark", "reid-light")
 NOON = 1_795_521_600.0  # of a day in UTC
-SAME_LOOKS = 2
+SAME_LOOKS = 3
 LOOK_SECONDS = 0.02  # more than Textual takes from one redraw to the next
 LETTERS = string.ascii_letters + string.digits
 
