@@ -41,10 +41,17 @@ def choose_precision(wish: str, device: torch.device) -> str:
     if wish == "auto":
         if device.type != "cuda":
             return "fp32"
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        return "bf16" if _has_bf16(device) else "fp16"
+    if wish == "bf16" and device.type == "cuda" and not _has_bf16(device):
+        raise ReidError("Precision not there", f"run.precision is bf16, which {device} cannot compute; try `auto`")
     if wish == "fp16" and device.type != "cuda":
         raise ReidError("Precision not there", f"run.precision is fp16, which needs CUDA, not {device}; try `auto`")
     return wish
+
+
+def _has_bf16(device: torch.device) -> bool:
+    with torch.cuda.device(device):  # it is asked of the current one
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:

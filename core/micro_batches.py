@@ -17,6 +17,23 @@ def parts_of(images: int, micro_batch: int) -> int:
     return max(min(math.ceil(images / micro_batch), images // 2), 1) if micro_batch else 1
 
 
+class LeafEmbeddings:
+    """Embeddings of a batch, whose backward pass through the backbone is a second one, after that of the loss.
+
+    The arguments and the attribute are those of `CachedEmbeddings`; there is one part.
+    """
+
+    def __init__(
+        self, forward: Callable[[Tensor], Tensor], images: Tensor, parts: int, buffers: Sequence[Tensor]
+    ) -> None:
+        self._embedded = forward(images)
+        self.embeddings = _leaf(self._embedded.detach())
+
+    def backward(self) -> None:
+        """Add the gradients of the backbone's parameters; the loss has been through `backward` before."""
+        _go_on(self._embedded, self.embeddings.grad)
+
+
 class CachedEmbeddings:
     """Embeddings of a batch whose backward pass goes through the backbone part by part.
 
@@ -33,7 +50,7 @@ class CachedEmbeddings:
         buffers: of the backbone, that move in its forward pass.
 
     Attributes:
-        embeddings: (B, D), a leaf whose gradient `backward` takes.
+        embeddings: (B, D), fp32 or what is finer, a leaf whose gradient `backward` takes.
     """
 
     def __init__(
@@ -50,7 +67,7 @@ class CachedEmbeddings:
                 embedded.append(forward(part))
             for buffer, value in zip(buffers, before, strict=True):
                 buffer.copy_(value)
-        self.embeddings = torch.cat(embedded).requires_grad_()
+        self.embeddings = _leaf(torch.cat(embedded))
 
     def backward(self) -> None:
         """Add the gradients of the backbone's parameters; the loss has been through `backward` before."""
@@ -58,7 +75,16 @@ class CachedEmbeddings:
         gradients = self.embeddings.grad.tensor_split(len(self._parts))
         for part, gradient, random in zip(self._parts, gradients, self._random, strict=True):
             _set_random_state(random, part.device)
-            self._forward(part).backward(gradient)  # type: ignore[no-untyped-call]
+            _go_on(self._forward(part), gradient)
+
+
+def _leaf(embedded: Tensor) -> Tensor:
+    return embedded.to(torch.promote_types(embedded.dtype, torch.float32)).requires_grad_()
+
+
+def _go_on(embedded: Tensor, gradient: Tensor | None) -> None:
+    assert gradient is not None
+    embedded.backward(gradient.to(embedded.dtype))  # type: ignore[no-untyped-call]
 
 
 def _random_state(device: torch.device) -> tuple[Tensor, Tensor | None]:

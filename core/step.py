@@ -18,10 +18,11 @@ from torch.nn import functional as F
 from core.devices import autocast, products
 from core.fetched import Fetched
 from core.losses import batch_hard_triplet
-from core.micro_batches import CachedEmbeddings, parts_of
+from core.micro_batches import CachedEmbeddings, LeafEmbeddings, parts_of
 from core.profile import Train
 from core.sums import TRAIN_RANKS, Sums
 
+_HOPELESS = 40  # steps in a row that were skipped: the scale of the loss, 2^16 at first, is at 2^-24
 _FUSED = {"cuda", "cpu"}  # where Adam has a kernel that can skip a step without asking the host
 
 
@@ -85,6 +86,7 @@ class TrainStep:
         self._unread: list[Tensor] = []  # for each batch, a row of Sums and the flag
         self._fetched: Fetched | None = None  # such rows, on their way
         self._first_bad = torch.zeros((), device=device)  # number of the first batch that was not finite; 0: none
+        self._skipped = torch.zeros((), device=device)  # steps in a row that the scaler has skipped
         self.set_progress(0.0)
 
     def set_progress(self, epochs_done: float) -> None:
@@ -112,25 +114,25 @@ class TrainStep:
             NotFiniteError: only on devices whose Adam cannot skip a step by itself; elsewhere `read` raises it.
         """
         self._batch += 1
+        self.optimizer.zero_grad(set_to_none=True)
         parts = parts_of(len(images), self.train.micro_batch)
+        embed = CachedEmbeddings if parts > 1 else LeafEmbeddings
         with products(self.device, tf32=self.tf32):
-            cached = CachedEmbeddings(self._embed, images, parts, self._buffers) if parts > 1 else None
-            embeddings = cached.embeddings if cached else self._embed(images)
-            with autocast(self.device, self.precision):
-                logits = self.classifier(embeddings)
-        # Outside of TF32, in which a distance between two embeddings that are near would be mostly error.
-        ce = F.cross_entropy(logits.float(), ids, label_smoothing=self.train.label_smoothing)
+            embedded = embed(self._embed, images, parts, self._buffers)
+        # Outside of TF32 and autocast, there and back: a distance between two embeddings that are near would be mostly
+        # error, and so would be who is first among logits that are nearly equal.
+        embeddings = embedded.embeddings
+        logits = self.classifier(embeddings)
+        ce = F.cross_entropy(logits, ids, label_smoothing=self.train.label_smoothing)
         triplet = batch_hard_triplet(embeddings, ids, self.train.triplet_margin)
         loss = ce + self.train.triplet_weight * triplet
-        self.optimizer.zero_grad(set_to_none=True)
         # fp16: from a bad batch on every gradient is made NaN, so that the scaler skips this and all later steps.
         poison: Tensor | float = 1.0
         if self.scaler.is_enabled():
             poison = torch.where(torch.isfinite(loss.detach()) & (self._first_bad == 0), 1.0, torch.nan)
+        self.scaler.scale(loss * poison).backward()  # type: ignore[no-untyped-call]
         with products(self.device, tf32=self.tf32):
-            self.scaler.scale(loss * poison).backward()  # type: ignore[no-untyped-call]
-            if cached:
-                cached.backward()
+            embedded.backward()
         self.scaler.unscale_(self.optimizer)
         norm = self._clip()
         self._step(loss.detach(), norm)
@@ -151,9 +153,11 @@ class TrainStep:
         return nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
 
     def _step(self, loss: Tensor, norm: Tensor) -> None:
-        finite = torch.isfinite(loss)
-        if not self.scaler.is_enabled():
-            finite &= torch.isfinite(norm)  # with fp16, infinite gradients are the scaler's daily bread
+        finite = torch.isfinite(norm)
+        if self.scaler.is_enabled():  # with fp16, infinite gradients are the scaler's daily bread, but not for ever
+            self._skipped = torch.where(finite, 0.0, self._skipped + 1)
+            finite = self._skipped < _HOPELESS
+        finite &= torch.isfinite(loss)
         newly_bad = torch.logical_and(~finite, self._first_bad == 0)
         self._first_bad = torch.where(newly_bad, float(self._batch), self._first_bad)
         if self.scaler.is_enabled():
@@ -221,11 +225,12 @@ class TrainStep:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what `state_dict` gave; the weights are restored elsewhere, and before."""
+        optimizer = state["optimizer"]
         fused = [group["fused"] for group in self.optimizer.param_groups]  # as this device has it, not the other one
-        self.optimizer.load_state_dict(dict(state["optimizer"]))
-        for group, here in zip(self.optimizer.param_groups, fused, strict=True):
-            group["fused"] = here
-        self.scaler.load_state_dict(dict(state["scaler"]))
+        groups = [{**group, "fused": here} for group, here in zip(optimizer["param_groups"], fused, strict=True)]
+        self.optimizer.load_state_dict({**optimizer, "param_groups": groups})
+        if state["scaler"]:  # empty where the run was not in fp16
+            self.scaler.load_state_dict(dict(state["scaler"]))
         self._batch = int(state["batch"])
         for good, buffer in zip(self._good_buffers, self._buffers, strict=True):
             good.copy_(buffer)

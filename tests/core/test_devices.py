@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -32,6 +33,27 @@ def test_a_device_that_is_not_there(wish):
 def test_fp16_needs_cuda():
     with pytest.raises(ReidError, match="needs CUDA"):
         choose_precision("fp16", CPU)
+
+
+@pytest.mark.parametrize(("index", "chosen"), [(0, "fp16"), (1, "bf16")])
+def test_the_half_type_is_that_of_the_device_that_trains(monkeypatch, index, chosen):
+    current = [0]
+
+    @contextmanager
+    def made_current(device):
+        current.append(device.index)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", made_current)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: current[-1] == 1)
+    device = torch.device("cuda", index)
+    assert choose_precision("auto", device) == chosen
+    if chosen == "bf16":
+        assert choose_precision("bf16", device) == "bf16"
+    else:
+        with pytest.raises(ReidError, match="which cuda:0 cannot compute; try `auto`"):
+            choose_precision("bf16", device)
 
 
 @needs_cuda

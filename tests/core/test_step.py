@@ -160,6 +160,39 @@ def test_an_infinite_loss_with_a_finite_gradient_changes_nothing(precision):
     assert all(torch.equal(now, then) for now, then in zip(parameters, before, strict=True))
 
 
+def test_in_fp16_a_few_gradients_may_be_infinite_but_not_all_of_them():
+    backbone, classifier, train = make()
+    step = TrainStep(backbone, classifier, train, CPU, "fp16")
+    bad = next(backbone.parameters()).register_hook(lambda gradient: gradient * math.inf)
+    for batch in batches(30):
+        step(*batch)
+    assert len(step.read()) == 30
+    bad.remove()
+    before = weights(backbone, classifier)
+    for batch in batches(3):
+        step(*batch)
+    assert len(step.read()) == 3
+    after = weights(backbone, classifier)
+    assert not all(torch.equal(now, then) for now, then in zip(after, before, strict=True))
+    next(backbone.parameters()).register_hook(lambda gradient: gradient * math.inf)
+    for batch in batches(60):
+        step(*batch)
+    with pytest.raises(NotFiniteError):
+        step.read()
+    assert all(torch.equal(now, then) for now, then in zip(weights(backbone, classifier), after, strict=True))
+
+
+@pytest.mark.parametrize(("one", "other"), [("fp32", "fp16"), ("fp16", "fp32"), ("bf16", "fp16"), ("fp16", "fp16")])
+def test_a_step_in_one_precision_goes_on_in_another(one: str, other: str) -> None:
+    """`auto` is another one on another device."""
+    step = TrainStep(*make(), CPU, one)
+    step(*batches(1)[0])
+    then = TrainStep(*make(), CPU, other)
+    then.load_state_dict(step.state_dict())
+    then(*batches(1)[0])
+    assert len(then.read()) == 1
+
+
 def test_the_optimizer_of_another_device_goes_on_here():
     """On MPS, Adam is not fused."""
     step = TrainStep(*make(), CPU, "fp32")
