@@ -80,7 +80,12 @@ class Parts:
         normalized = profile.data.normalize == "clip"
         self.mean = self.model.mean if normalized else None
         self.std = self.model.std if normalized else None
-        shelves = Shelves(int(profile.data.cache_gb * 1e9), exact=profile.data.decode == "exact", tell=tell)
+        shelves = Shelves(
+            int(profile.data.cache_gb * 1e9),
+            exact=profile.data.decode == "exact",
+            pinned=self.device.type == "cuda",
+            tell=tell,
+        )
         size = profile.data.image_size
         self.train_images = ImageStore(self.data.train.paths, size, pool, shelves, unreadable)
         try:

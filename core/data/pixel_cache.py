@@ -127,10 +127,12 @@ class PixelCache:
         record = np.array([(self._stamps[image], zlib.crc32(pixels.data))], _RECORD)
         _write(self._index, record.tobytes(), image * _RECORD.itemsize)
 
-    def take(self, images: NDArray[np.int64]) -> Pixels:
-        """Images that were loaded or put: (B, height, width, 3), a copy."""
-        taken: Pixels = self._pixels[images]
-        return taken
+    def take(self, images: NDArray[np.int64], out: Pixels) -> None:
+        """Copy images that were loaded or put to `out`, (B, height, width, 3)."""
+        if hasattr(os, "posix_fadvise"):  # all are asked for before the first is waited for
+            for image in images.tolist():
+                os.posix_fadvise(self._data, image * self._bytes, self._bytes, os.POSIX_FADV_WILLNEED)
+        take_into(out, self._pixels, images)
 
     def close(self) -> None:
         """Let go of the entry; it may be removed from now on."""
@@ -138,6 +140,11 @@ class PixelCache:
         self._map.close()
         os.close(self._data)
         os.close(self._index)
+
+
+def take_into(out: Pixels, pixels: Pixels, images: NDArray[np.int64]) -> None:
+    """Copy the rows `images` of (N, …) to `out`, (B, …)."""
+    np.take(pixels, images, axis=0, out=out, mode="clip")  # in the mode "raise", numpy would copy twice
 
 
 def entries() -> list[Entry]:

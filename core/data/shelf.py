@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.pixel_cache import PixelCache, Pixels
+from core.data.pixel_cache import PixelCache, Pixels, take_into
 
 _FAST, _EXACT = "fast-2", "exact"  # how the images were decoded; another number where the same file gives other pixels
 SHARE_OF_FREE_MEMORY = 0.5  # what images of a run may take where there is no room on the disk
@@ -24,8 +24,8 @@ class Shelf(Protocol):
     def put(self, image: int, pixels: Pixels) -> None:
         """Keep (height, width, 3) uint8, decoded after `load` has not found it. OSError: it cannot be kept."""
 
-    def take(self, images: NDArray[np.int64]) -> Pixels:
-        """Images that are here: (B, height, width, 3), a copy."""
+    def take(self, images: NDArray[np.int64], out: Pixels) -> None:
+        """Copy images that are here to `out`, (B, height, width, 3)."""
 
     def close(self) -> None:
         """Let go of them."""
@@ -44,9 +44,8 @@ class MemoryShelf:
     def put(self, image: int, pixels: Pixels) -> None:
         self._pixels[image] = pixels
 
-    def take(self, images: NDArray[np.int64]) -> Pixels:
-        taken: Pixels = self._pixels[images]
-        return taken
+    def take(self, images: NDArray[np.int64], out: Pixels) -> None:
+        take_into(out, self._pixels, images)
 
     def close(self) -> None:
         self._pixels = np.empty((0,), np.uint8)
@@ -59,6 +58,7 @@ class Shelves:
         cache: bytes that the cache on the disk may take, of all data sets together; 0: it is not used.
         memory: bytes that the stores of a run may take; None: a share of the memory that is free now.
         exact: how the images are decoded; the cache keeps both kinds apart.
+        pinned: whether batches are made in pinned memory, from which a GPU takes them by itself.
         tell: gets a line where images are not kept on the disk though they were to be.
     """
 
@@ -68,9 +68,11 @@ class Shelves:
         memory: int | None = None,
         *,
         exact: bool = False,
+        pinned: bool = False,
         tell: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.exact = exact
+        self.pinned = pinned
         self.memory_left = int(SHARE_OF_FREE_MEMORY * free_memory()) if memory is None else memory
         self._cache = cache
         self._tell = tell

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import torch
 
 from tests.benchmarks.row import Row
@@ -28,8 +30,10 @@ def rows() -> list[Row]:
     found = []
     for name, (precision, tf32) in PRECISIONS.items():
         for batch in BATCHES:
+            gc.collect()  # the model before
+            torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-            rates = compare(MODEL, SIZE, batch, batches=4, stretches=7, precision=precision, tf32=tf32)
+            rates = compare(MODEL, SIZE, batch, batches=16, stretches=7, precision=precision, tf32=tf32)
             what = f"{MODEL} at 224x224, {name}, batch {batch}"
             found += [
                 row_of(rates, what),

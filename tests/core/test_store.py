@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -54,6 +55,28 @@ def test_batches_hold_the_images_of_their_indices(paths, pool, reads, kept):
             assert images.shape == (len(indices), 4, 5, 3)
             assert images[:, 0, 0].tolist() == [[n, 2 * n, 3 * n] for n in indices.tolist()]
     assert (len(reads) == len(set(reads))) is kept
+
+
+def test_what_is_kept_is_taken_ahead_by_the_pool(paths, pool, monkeypatch):
+    """Reading it from the disk, or copying it, holds up nobody who trains."""
+    taken = []
+    real = store_module.ImageStore._take
+
+    def take(store, indices):
+        taken.append(threading.current_thread().name)
+        return real(store, indices)
+
+    monkeypatch.setattr(store_module.ImageStore, "_take", take)
+    store = ImageStore(paths, (4, 5), pool, Shelves(memory=10**6))
+    list(store.batches(ORDER))
+    taken.clear()
+    batches = store.batches(ORDER)
+    next(batches)
+    pool.submit(int).result()
+    assert len(taken) in {3, 4}, "the one in use, and those that come next"
+    batches.close()
+    assert all(name.startswith("ThreadPool") for name in taken)
+    assert len(taken) < len(ORDER)
 
 
 def test_an_image_is_decoded_once(paths, pool, reads):
