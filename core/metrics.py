@@ -19,6 +19,7 @@ _ALIGNED = 16  # columns of a block: rows that begin on a cache line are written
 # Rows that a block may have at the least. For very few, libraries have other kernels, whose sums round otherwise: with
 # blocks of one length, of more than half as many rows, the CPU gives the same results whatever the block.
 _LEAST_ROWS = 32
+_ROWS_ON_A_DEVICE = 256  # of every product there, whatever the block: its libraries choose the kernel by their number
 _OF_A_MATCH = 10  # what is kept of a match (scores, places, masks), in similarities
 _MANY = 32  # matches of a query from which on to sort its row takes less time than to go through it for each of them
 
@@ -71,7 +72,7 @@ def evaluate(
         query_cams: (Q,) integer cameras, or None where cameras are not known.
         gallery_cams: (G,) integer cameras; with `query_cams` or not at all.
         max_rank: length K of the CMC curve (the gallery's size where that is smaller).
-        block_elements: similarities that are held at once. Results on the CPU do not depend on it.
+        block_elements: similarities that are held at once. Results do not depend on it.
 
     Raises:
         ValueError: shapes do not fit each other, a set is empty, or an embedding is not finite.
@@ -93,16 +94,22 @@ def evaluate(
     precision: list[Tensor] = []
     penalty: list[Tensor] = []
     row = len(gallery) + _OF_A_MATCH * int((high - low).max())
-    blocks = -(-len(query) // max(_LEAST_ROWS, block_elements // row))
+    at_a_time = _rows_at_a_time(device)
+    blocks = -(-len(query) // max(at_a_time or _LEAST_ROWS, block_elements // row))
     block = -(-len(query) // blocks)
+    if at_a_time:  # the last block is as long as the others, and so are the pieces
+        block = min(-(-block // at_a_time) * at_a_time, len(query))
+    piece = min(at_a_time or block, block)
     similarity = torch.empty((block, columns.shape[1]), device=device)
     for start in range(0, len(query), block):
         part = slice(start, start + block)
         junk_cam = None if query_cams is None else query_cams.to(device)[part]
         end = min(start + block, len(query))
-        # The last block is as long as the others, and begins with rows that are done.
-        scored = torch.mm(rows[end - block : end], columns, out=similarity)[start - end :]
-        ranked = _positions(scored, len(gallery), low[part], high[part], cams, junk_cam)
+        # The last block is as long as the others, and begins with rows that are done; so does the last piece of one.
+        for top in sorted({*range(0, block - piece, piece), block - piece}):
+            first_row = end - block + top
+            torch.mm(rows[first_row : first_row + piece], columns, out=similarity[top : top + piece])
+        ranked = _positions(similarity[start - end :], len(gallery), low[part], high[part], cams, junk_cam)
         # Averages in fp64, on the CPU: there are few matches, and not every device has fp64.
         positions, matched = ranked[0].cpu().double(), ranked[1].cpu()
         count = matched.sum(1)
@@ -125,6 +132,11 @@ def evaluate(
         queries=queries,
         queries_without_match=len(query) - queries,
     )
+
+
+def _rows_at_a_time(device: torch.device) -> int | None:
+    """Of a product; None: all of a block, which the CPU is fastest with."""
+    return None if device.type == "cpu" else _ROWS_ON_A_DEVICE
 
 
 def _positions(

@@ -17,6 +17,12 @@ def parts_of(images: int, micro_batch: int) -> int:
     return max(min(math.ceil(images / micro_batch), images // 2), 1) if micro_batch else 1
 
 
+def sizes_of_parts(images: int, micro_batch: int) -> set[int]:
+    """How many images a part of a batch may have."""
+    parts = parts_of(images, micro_batch)
+    return {images // parts, -(-images // parts)}
+
+
 class LeafEmbeddings:
     """Embeddings of a batch, whose backward pass through the backbone is a second one, after that of the loss.
 

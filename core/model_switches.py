@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -35,17 +35,24 @@ def checkpoint_gradients(model: ReidModel) -> None:
         ) from error
 
 
-def compiled(model: ReidModel, device: torch.device) -> Callable[[Tensor], Tensor]:
+def compiled(model: ReidModel, device: torch.device, sizes: Collection[int]) -> Callable[[Tensor], Tensor]:
     """The model's forward pass, to be compiled when it is first called; the model itself stays as it is.
 
     One compilation for each size of a batch, so that a batch is computed the same way whatever came before it.
+
+    Args:
+        model: the model.
+        device: where it is.
+        sizes: of the usual batches. Others, from which images were left out, are computed as they always were: each
+            would cost minutes, and torch gives up after a few.
 
     Raises:
         ReidError: nothing can be compiled for this device.
     """
     with compile_faults():
         torch.compile(lambda x: x.sin() + 1, dynamic=False)(torch.zeros(8, device=device))
-    return cast(Callable[[Tensor], Tensor], torch.compile(model, dynamic=False))
+    quick = cast(Callable[[Tensor], Tensor], torch.compile(model, dynamic=False))
+    return lambda images: quick(images) if len(images) in sizes else model(images)
 
 
 @contextmanager
@@ -58,6 +65,8 @@ def compile_faults() -> Iterator[None]:
     try:
         yield
     except kinds as error:
+        if isinstance(inner := getattr(error, "inner_exception", None), torch.OutOfMemoryError):
+            raise inner from error  # it was not the compiler's fault
         raise ReidError(
             "torch.compile cannot be used",
             f"train.compile is true, and compiling has failed: {one_line(error)}; set it to false, or install what is "

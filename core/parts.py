@@ -23,6 +23,7 @@ from core.dataset import as_begun_with, read_dataset
 from core.devices import autocast, choose_device, choose_precision, describe, products
 from core.errors import ReidError
 from core.events import RunStarted
+from core.micro_batches import sizes_of_parts
 from core.model import build_model
 from core.model_switches import checkpoint_gradients, compile_faults, compiled
 from core.profile import Augment, Profile
@@ -101,7 +102,9 @@ class Parts:
             checkpoint_gradients(self.model)
         if train.compile:
             tell("looking whether torch can compile here; the first batches are slow, as the model is compiled in them")
-            forward = compiled(self.model, self.device)
+            sizes = {len(batch) for batch in self.batches_of(1)}
+            parts = {size for batch in sizes for size in sizes_of_parts(batch, train.micro_batch)}
+            forward = compiled(self.model, self.device, parts)
         return TrainStep(
             self.model, self.classifier, train, self.device, self.precision, tf32=self.tf32, forward=forward
         )

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from core.architectures import one_line
 from core.batch_numbers import BatchNumbers
 from core.checkpoint import Checkpoint
 from core.control import RunControl
@@ -125,7 +126,10 @@ class Trainer:
         except (NotFiniteError, EmbeddingsNotFiniteError) as error:
             reason, message = "failed", self.explain_not_finite(error)
         except BaseException as error:
-            self.save_final(f"failed: {error}")
+            try:
+                self.save_final(f"failed: {error}")
+            except RuntimeError as another:  # of a device that is lost; what went wrong first is what is told
+                self.alert("error", "FINAL could not be saved", one_line(another))
             raise
         if reason == "stopped" and self.standing.history:
             self.save("LAST", message)

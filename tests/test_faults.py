@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from core import parts as parts_module
+from core import step as step_module
 from core import trainer as trainer_module
 from core.data import shelf as shelf_module
 from core.data import unreadable as unreadable_module
@@ -260,6 +261,21 @@ class TestMemory:
         monkeypatch.setattr(parts_module.Parts, "train_on", real)
         assert resume(outcome.folder)[0].reason == "finished"
         assert_equal(results(outcome.folder), results(whole.folder))
+
+    def test_what_went_wrong_first_is_told_though_nothing_can_be_saved_any_more(self, train, tiny_profile, monkeypatch):
+        def lost(self):
+            raise RuntimeError("the device is lost")
+
+        def train_on(self, *_):
+            monkeypatch.setattr(step_module.TrainStep, "keep_good", lost)
+            full_memory("gpu")
+
+        monkeypatch.setattr(parts_module.Parts, "train_on", train_on)
+        outcome = train(tiny_profile())
+        assert outcome.finished.reason == "failed" and outcome.finished.message.startswith("Out of GPU memory: ")
+        assert ("FINAL could not be saved", "the device is lost") in [
+            (alert.title, alert.message) for alert in outcome.of(Alert)
+        ]
 
     def test_a_model_that_does_not_fit(self, train, tiny_profile, monkeypatch):
         monkeypatch.setattr(parts_module, "build_model", lambda *_: full_memory("gpu"))

@@ -95,7 +95,9 @@ def test_map_equals_scikit_learn_without_ties(seed):
 
 @pytest.mark.parametrize("identities", [2, 100])
 @pytest.mark.parametrize("queries", [5, 70, 101])
-def test_results_do_not_depend_on_the_size_of_a_block(identities, queries):
+@pytest.mark.parametrize("at_a_time", [None, 32])
+def test_results_do_not_depend_on_the_size_of_a_block(monkeypatch, identities, queries, at_a_time):
+    monkeypatch.setattr(metrics, "_rows_at_a_time", lambda device: at_a_time)
     draw = torch.Generator().manual_seed(0)
     embeddings = [torch.randn(n, 64, generator=draw) for n in (queries, 600)]
     labels = [torch.randint(most, (n,), generator=draw) for most in (identities, 3) for n in (queries, 600)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from core.micro_batches import parts_of
+from core.micro_batches import parts_of, sizes_of_parts
 from core.model import build_model
 from core.profile import Model, Train
 from core.step import TrainStep
@@ -49,6 +49,7 @@ def trained(name, micro_batch, count=1, dtype=torch.float64, change=None):
 )
 def test_no_image_is_left_alone(images, micro_batch, parts):
     assert parts_of(images, micro_batch) == parts
+    assert {len(part) for part in torch.zeros(images).tensor_split(parts)} == sizes_of_parts(images, micro_batch)
     sizes = [len(part) for part in torch.arange(images).tensor_split(parts)]
     assert min(sizes) >= 2 and (not micro_batch or max(sizes) <= max(micro_batch, 3 if images % 2 else 2))
 

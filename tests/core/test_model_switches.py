@@ -8,6 +8,7 @@ import shutil
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.exc import BackendCompilerFailed
 
 from core.checkpoint import load_checkpoint, restore_model, save_checkpoint
 from core.errors import ReidError
@@ -73,7 +74,7 @@ def test_a_run_that_cannot_checkpoint_gradients_says_so_at_once(train, tiny_prof
 
 def test_nothing_to_compile_with():
     with torch._inductor.config.patch({"cpp.cxx": (None, "/nowhere/g++")}), pytest.raises(ReidError) as caught:
-        compiled(build("tiny-vit"), CPU)
+        compiled(build("tiny-vit"), CPU, {6})
     assert "train.compile is true" in caught.value.message and "/nowhere/g++" in caught.value.message
     assert "set it to false, or install what is missing: g++" in caught.value.message
 
@@ -83,13 +84,23 @@ def test_other_faults_go_by():
         raise ZeroDivisionError
 
 
+def test_memory_that_is_full_while_compiling_is_no_fault_of_the_compiler():
+    full = torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(torch.OutOfMemoryError), compile_faults():
+        raise BackendCompilerFailed(lambda: None, full, [])
+
+
 @needs_compiler
 @pytest.mark.slow
 def test_a_compiled_model_trains_the_same_and_is_saved_under_plain_names(tmp_path):
     plain = build("tiny-vit")
     model = copy.deepcopy(plain)
-    grads = train_once(model, compiled(model, CPU))
+    forward = compiled(model, CPU, {6})
+    grads = train_once(model, forward)
     torch.testing.assert_close(grads, train_once(plain), rtol=1e-3, atol=1e-5)
+    unusual = torch.randn(5, 3, *model.image_size)
+    with torch._dynamo.config.patch(error_on_recompile=True):  # a size that is not one of the usual ones
+        assert torch.equal(forward(unusual), model(unusual))
     assert model.clip.state_dict().keys() == plain.clip.state_dict().keys()
     assert not any("_orig_mod" in name for name in model.clip.state_dict())
     path = tmp_path / "x.pth"
