@@ -168,6 +168,12 @@ class RunState:
         return self.epochs[0] if self.epochs and self.epochs[0].epoch == 0 else None
 
     @property
+    def resumable(self) -> bool:
+        """Whether the run has come to an end from which it can go on, with the same profile."""
+        ended = self.finished is not None and self.finished.folder and self.finished.reason in {"stopped", "failed"}
+        return bool(ended) and any(saved.kind == "LAST" for saved in self.checkpoints)
+
+    @property
     def system(self) -> System | None:
         """How the machine was last."""
         return self.systems[-1] if self.systems else None

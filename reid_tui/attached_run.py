@@ -21,6 +21,7 @@ from core.history import History
 from core.run_lock import is_live, is_waiting
 from core.run_state import Past, RunState
 from reid_tui.event_queue import EventQueue
+from reid_tui.text import resume_command
 
 FOLLOW_SECONDS = 0.25
 LONG = 16 * 2**20  # bytes of events that take more than a second
@@ -213,8 +214,7 @@ class AttachedRun:
 
     def _crashed(self) -> RunFinished:
         when = time.time() if math.isnan(self._heard_at) else self._heard_at
-        name = self.folder.name.rpartition("_")[2]  # the time of it, in one piece whatever the width
-        message = f"its process is gone without a last word; go on with: reid-tui resume {name}"
+        message = f"its process is gone without a last word; go on with: {resume_command(str(self.folder))}"
         return RunFinished(when, "crashed", message, self._epoch, when - self._began, folder=str(self.folder))
 
     def _pass_on(self, wish: dict[str, str]) -> None:

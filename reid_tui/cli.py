@@ -200,12 +200,27 @@ def _resume(options: argparse.Namespace) -> int:
 
     folder = find_run(options.run_name, options.runs)
     profile = resumed_profile(folder, options.set)
+    if done := _all_done(folder, profile.train.epochs):
+        print(done)
+        return 0
     if options.detach:
         return _detach(folder, overrides=options.set)
     go_on = partial(resume_run, folder, tuple(options.set))
     if _why_headless(options):
         return _headless(go_on, requeue=options.requeue)
     return _app(lambda _, emit, control: go_on(emit, control), profile, options)
+
+
+def _all_done(folder: Path, epochs: int) -> str:
+    """What to say of a run that has done all of its epochs and is saved; empty where there is something left to do."""
+    from core.run_summary import summarize
+    from reid_tui.text import resume_command
+
+    run = summarize(folder)
+    if run.standing != "finished" or run.epoch < epochs or not list((folder / "checkpoints").glob("*_FINAL.pth")):
+        return ""
+    more = f"{resume_command(run.name)} --set train.epochs={2 * run.epoch}"
+    return f"{clean(run.name)} has done all of its {run.epoch} epochs; for more of them: {more}"
 
 
 def _why_headless(options: argparse.Namespace) -> str:

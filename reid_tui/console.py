@@ -27,6 +27,7 @@ from core.run_state import Past, RunState, fold
 from reid_tui.ascii import to_ascii
 from reid_tui.output import is_gone, lead_away
 from reid_tui.settings import locale_is_ascii
+from reid_tui.text import resume_command
 
 Emit = Callable[[events.Event], None]
 Start = Callable[[Emit, RunControl], events.RunFinished]
@@ -101,13 +102,16 @@ def run_one(
         with printer:
             printer.say("loading torch and open_clip")
             finished = start(printer, control)
-        console.print(epoch_table(state))
+        if state.epochs:
+            console.print(epoch_table(state))
         for path in finished.checkpoints:
             console.print(Text(clean(f"saved {path}")))
         if folder := (state.started.folder if state.started else finished.folder):
             console.print(Text(clean(f"run   {folder}")))
         for what in finished.not_saved:
             console.print(Text(clean(f"not saved: {what}"), style=STYLES["error"]))
+        if state.resumable:
+            console.print(Text(clean(f"go on with: {resume_command(finished.folder)}")))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -186,6 +190,7 @@ class _Printer:
         if isinstance(event, Past):
             for _, level, text in event.state.log:
                 self._print(level, text)
+            self._console.rule(Text("so far"), style="dim")
         elif isinstance(event, events.Progress):
             self._draw(event)
         elif (logged := log_text(event)) is not None:

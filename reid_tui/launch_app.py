@@ -27,7 +27,7 @@ from reid_tui.remembered import Memory, remembered_path
 from reid_tui.run_queue import RunQueue
 from reid_tui.settings import locale_is_ascii, read_settings
 from reid_tui.terminal import TerminalDriver
-from reid_tui.text import duration, percent, plural
+from reid_tui.text import duration, percent, plural, resume_command
 
 if TYPE_CHECKING:
     from core.profile import Profile
@@ -260,6 +260,8 @@ def summary(state: RunState) -> list[str]:
     if finished is not None:
         lines += [f"  {Path(path).name}" for path in finished.checkpoints]
         lines += [f"not saved: {what}" for what in finished.not_saved]
+        if state.resumable:
+            lines.append(f"go on with: {resume_command(finished.folder)}")
     return [clean(part) for line in lines for part in line.splitlines()]
 
 

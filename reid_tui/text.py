@@ -35,6 +35,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def resume_command(folder: str) -> str:
+    """What goes on with a run, by the time in its name: that is in one piece whatever the width of the screen."""
+    return f"reid-tui resume {Path(folder).name.rpartition('_')[2]}"
+
+
 def ago(seconds: float) -> str:
     """40 -> "now", 150 -> "2 min", 7300 -> "2 h", 200000 -> "2 d"; an unknown one is a dash."""
     if not math.isfinite(seconds):

@@ -93,8 +93,8 @@ class SaveProfileDialog(Dialog[Path]):
         except FileExistsError:
             question = f"{clean(self.path.name)} is there already."
             choices = (
-                Choice("r", "Replace", "what is in it is lost", "replace"),
                 Choice("c", "Cancel", "take another name", ""),
+                Choice("r", "Replace", "what is in it is lost", "replace"),
             )
             self.app.push_screen(ChoiceDialog("Replace the file?", question, choices), self._answered)
         except OSError as error:

@@ -8,7 +8,7 @@ from core.printable import clean
 from core.run_state import RunState
 from reid_tui.keys import shown_key
 from reid_tui.settings import settings_of
-from reid_tui.text import plural
+from reid_tui.text import plural, resume_command
 from reid_tui.widgets.panel import Panel
 
 ALERT_SECONDS = 60  # an alert gives way to newer lines after this; the count of them stays
@@ -47,9 +47,10 @@ class StatusLine(Panel):
                 return Content.styled(f"✘ {message}", "bold $error")
             if lacks := [clean(what).partition(":")[0] for what in state.finished.not_saved]:  # the log tells why
                 return Content.styled(f"! {message} · not saved: {', '.join(lacks)}", "bold $warning")
-            return Content.styled(
-                f"{message} · {self._key('app.quit')} leaves, {self._key('app.profiles')} starts another run", "bold"
-            )
+            ways = f"{self._key('app.quit')} leaves, {self._key('app.profiles')} starts another run"
+            if state.resumable:
+                ways = f"{resume_command(state.finished.folder)} goes on, {ways}"
+            return Content.styled(f"{message} · {ways}", "bold")
         if state.paused:
             return Content.styled(f"❚❚ paused · {self._key('run.pause')} goes on", "bold $warning")
         alert = state.alerts[-1] if state.alerts else None

@@ -153,13 +153,20 @@ def test_a_stopped_run_is_resumed_by_name_by_path_or_as_the_latest(command, tmp_
         if "LAST saved" in line:
             break
     process.send_signal(signal.SIGTERM)
-    assert ended(process)[0] == 0
+    code, out, _ = ended(process)
     [run] = (tmp_path / "runs").iterdir()
+    assert code == 0 and f"go on with: reid-tui resume {run.name.rpartition('_')[2]}\n" in out
     done = len((run / "metrics.csv").read_text().splitlines()) - 2
     for number, arguments in enumerate(([run.name], [str(run)], []), 1):
         code, out, err = ended(command("resume", *arguments, "--set", f"train.epochs={done + number}"))
         assert (code, err) == (0, "")
-        assert f"epoch {done + number} " in out
+        before, _, after = out.partition(" so far ")
+        assert f"epoch {done + number - 1} " in before and f"epoch {done + number} " in after
+        assert "go on with" not in out
+    files = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    code, out, _ = ended(command("resume"))
+    assert code == 0 and f"{run.name} has done all of its {done + 3} epochs; for more of them: reid-tui resume " in out
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == files
     assert ended(command("resume", "--set", "train.lr=1"))[0] == 2
     code, _, err = ended(command("resume", "absent"))
     assert code == 1 and "No such run" in err
