@@ -16,22 +16,22 @@ def add_cache_command(commands: argparse._SubParsersAction[argparse.ArgumentPars
 def _cache(options: argparse.Namespace) -> int:
     from core.data.pixel_cache import cache_folder, clear, entries
     from core.printable import clean
-    from reid_tui.text import ago, plural
+    from reid_tui.text import ago, bytes_text, plural
 
     def say(text: str) -> None:
         sys.stdout.write(clean(text) + "\n")
 
     if options.clear:
-        say(f"removed {clear() / 1e9:.2f} GB from {cache_folder()}")
+        say(f"removed {bytes_text(clear())} from {cache_folder()}")
         return 0
     found = entries()
     if not found:
         say(f"the cache is empty: {cache_folder()}")
         return 0
     now = time.time()
-    total = sum(entry.size for entry in found) / 1e9
-    say(f"{plural(len(found), 'entry', 'entries')}, {total:.2f} GB in {cache_folder()}")
+    total = bytes_text(sum(entry.size for entry in found))
+    say(f"{plural(len(found), 'entry', 'entries')}, {total} in {cache_folder()}")
     for entry in found:
         used = "in use" if entry.in_use else ago(now - entry.used)
-        say(f"  {entry.key}  {entry.size / 1e9:7.2f} GB  {used:>7}")
+        say(f"  {bytes_text(entry.size):>6}  {used:>7}  {entry.about or entry.key}")
     return 0

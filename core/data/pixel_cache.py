@@ -3,7 +3,7 @@
 An entry belongs to one list of files at one size: `<key>.u8`, the pixels, image after image, and `<key>.index`, for
 each image the stamp of the file that it was made of and a checksum of its pixels. An image counts only if both are
 right, so that a killed process, a power cut or a changed file costs a decoding, never a wrong image. Writers need no
-lock: two runs that decode the same image write the same bytes.
+lock: two runs that decode the same image write the same bytes. `<key>.about` says for a person what they are.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Entry:
     full: int
     used: float
     in_use: bool
+    about: str  # how many images of which folder, at which size
 
 
 class PixelCache:
@@ -81,7 +82,8 @@ class PixelCache:
         """
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
-        named = "\n".join([f"{_VERSION} {kind} {size[0]}x{size[1]}", *(os.fspath(path.absolute()) for path in paths)])
+        named_paths = [os.fspath(path.absolute()) for path in paths]
+        named = "\n".join([f"{_VERSION} {kind} {size[0]}x{size[1]}", *named_paths])
         key = hashlib.sha256(named.encode(errors="surrogateescape")).hexdigest()[:24]
         needed = len(paths) * (size[0] * size[1] * 3 + _RECORD.itemsize)
         with folder_lock(folder):
@@ -95,6 +97,8 @@ class PixelCache:
                     os.ftruncate(index, len(paths) * _RECORD.itemsize)
                     os.ftruncate(data, len(paths) * size[0] * size[1] * 3)
                     os.utime(index)
+                    about = f"{len(paths)} images of {os.path.commonpath(named_paths)} at {size[0]}x{size[1]}"
+                    (folder / f"{key}.about").write_text(about, encoding="utf-8", errors="surrogateescape")
                     return cls(data, index, paths, size)
                 except BaseException:
                     os.close(data)
@@ -153,7 +157,8 @@ def entries() -> list[Entry]:
     for path in cache_folder().glob("*.index"):
         with suppress(OSError):
             size, full = _sizes(path)
-            found.append(Entry(path.stem, size, full, path.stat().st_mtime, is_locked(path, shared=True)))
+            used, in_use = path.stat().st_mtime, is_locked(path, shared=True)
+            found.append(Entry(path.stem, size, full, used, in_use, _about(path)))
     return sorted(found, key=lambda entry: -entry.used)
 
 
@@ -206,8 +211,15 @@ def _make_room(folder: Path, key: str, needed: int, limit: int) -> bool:
     return True
 
 
+def _about(index: Path) -> str:
+    try:
+        return index.with_suffix(".about").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:  # an entry of an older version
+        return ""
+
+
 def _remove(folder: Path, entry: Entry) -> int:
-    for suffix in (".u8", ".index"):
+    for suffix in (".u8", ".index", ".about"):
         (folder / f"{entry.key}{suffix}").unlink(missing_ok=True)
     return entry.size
 

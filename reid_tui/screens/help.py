@@ -66,17 +66,21 @@ def help_text(*where: Where, keymap: Mapping[str, str] | None = None, room: int 
     width = max(map(len, shown.values())) + 2
     names = max(len(key.description) for key in keys) + 2
     beside = room - width - 2 - names >= LEAST_WORDS  # else the words go below the name
-    indent = width + 2 + (names if beside else 0)
+    indent = width + 2 + names if beside else max(min(width + 2, room - LEAST_WORDS), 2)
     lines = []
     for key in keys:
-        words = wrap(key.tooltip, max(room - indent, LEAST_WORDS))
+        words = wrap(key.tooltip, max(room - indent, 8))
         first, rest = ("".join(words[:1]), words[1:]) if beside else ("", words)
         head = [(f"{shown[key.id]:>{width}}  ", "bold $accent"), (f"{key.description:<{names}}", "bold"), (first, "")]
         lines.append(Content.assemble(*head))
         lines += [Content(" " * indent + text) for text in rest]
     signs = [sign for each in where for sign in _SIGNS.get(each, ())]
     wide = max((len(sign) for sign, _ in signs), default=0) + 2
-    lines += [Content(""), *(Content.assemble((f"{sign:>{wide}}  ", "bold $success"), text) for sign, text in signs)]
+    lines.append(Content(""))
+    for sign, text in signs:
+        first, *rest = wrap(text, max(room - wide - 2, 8))
+        lines.append(Content.assemble((f"{sign:>{wide}}  ", "bold $success"), first))
+        lines += [Content(" " * (wide + 2) + more) for more in rest]
     return Content("\n").join(lines)
 
 

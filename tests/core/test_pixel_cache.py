@@ -207,10 +207,12 @@ def test_it_is_shown_and_cleared_from_the_command_line(paths, capsys):
     assert "empty" in capsys.readouterr().out
     images(paths)
     assert main(["cache"]) == 0
-    assert "1 entry" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "1 entry" in out
+    assert f"  20 images of {paths[0].parent} at {SIZE[0]}x{SIZE[1]}\n" in out
     assert main(["cache", "--clear"]) == 0
     assert "removed" in capsys.readouterr().out
-    assert entries() == []
+    assert entries() == [] and list(cache_module.cache_folder().glob("*.about")) == []
 
 
 def test_a_disk_that_is_nearly_full_is_left_alone(paths, reads, monkeypatch):
