@@ -170,7 +170,7 @@ class DashboardScreen(RunAsks, RunCharts, Screen[None]):
     def fold_now(self) -> None:
         """Take what the run has said, and draw what has changed."""
         self._folding_soon, self._folded_at = False, time.monotonic()
-        ended_before, alerts = self.state.finished, self.state.alerts_total
+        ended_before = self.state.finished
         events = self.live.take()
         for event in events:
             fold(self.state, event)
@@ -193,11 +193,9 @@ class DashboardScreen(RunAsks, RunCharts, Screen[None]):
             self._wishes.pop("pause", None)
         if isinstance(notifier := getattr(self.app, "notifier", None), Notifier):
             notifier.hear(self.state.started.name if self.state.started else self.run_title, events)
-        alerts = self.state.alerts_total - alerts
-        for alert in self.state.alerts[-alerts:][-3:] if alerts else ():
-            # A warning is in the status line, its count beside it; a toast would cover the panels for it.
-            if alert.level == "error":
-                self._toast(alert)
+        # A warning is in the status line, its count beside it; a toast would cover the panels for it, or for the past.
+        for alert in [event for event in events if isinstance(event, Alert) and event.level == "error"][-3:]:
+            self._toast(alert)
         if self.state.finished is None and ended_before is not None:
             self.refresh_bindings()  # somebody has resumed it
         elif self.state.finished is not None and self.state.finished is not ended_before:

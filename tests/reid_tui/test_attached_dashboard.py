@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from core.control import RunControl
 from core.control_socket import ControlServer
-from core.events import CheckpointSaved, LogLine, Paused, Stopping
+from core.events import Alert, CheckpointSaved, LogLine, Paused, Stopping
 from core.run_lock import held, is_live, mark_waiting
 from reid_tui import attached_run
 from reid_tui.app import ReidApp
@@ -217,3 +217,11 @@ async def test_a_hostile_folder_cannot_draw(tmp_path: Path) -> None:
         rows = screen_text(app).split("\n")
         assert len(rows) == 40
         assert not [char for row in rows for char in row if ord(char) < 32 or char == "\u202e"]
+
+
+async def test_an_error_of_the_past_does_not_pop_up(folder: Path, live: RunControl) -> None:
+    say(folder, Alert(1e9 + 7, "error", "Old", "long ago"))
+    async with attached(folder) as (app, pilot):
+        assert not app._notifications
+        say(folder, Alert(1e9 + 9, "error", "New", "just now"))
+        await until(pilot, lambda: [note.title for note in app._notifications] == ["New"])
