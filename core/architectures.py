@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.metadata
-from collections.abc import Iterable
+import importlib.util
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -85,20 +87,36 @@ def known_name(name: str) -> str:
     Raises:
         WeightsError: open_clip has no such architecture; the message names the nearest.
     """
+    if problem := name_problem(name, import_open_clip().list_models()):
+        raise WeightsError(f"Model {name} {'cannot be used' if ':' in name else 'is not known'}", problem)
+    return _cleaned(name)
+
+
+def name_problem(name: str, known: Collection[str]) -> str:
+    """Why a profile's `model.name` is none of the known architectures, and the way out; empty: it is one."""
     for schema in ("hf-hub:", "local-dir:"):
         if name.startswith(schema):
-            raise WeightsError(
-                f"Model {name} cannot be used",
+            return (
                 f"names with {schema} are not taken, because open_clip then leaves model.pretrained unread; set "
-                f"model.name to the architecture (ViT-B-16) and model.pretrained to a tag or to the weights file",
+                "model.name to the architecture (ViT-B-16) and model.pretrained to a tag or to the weights file"
             )
-    known: list[str] = import_open_clip().list_models()
-    cleaned = name.replace("/", "-")
-    if cleaned not in known:
-        raise WeightsError(
-            f"Model {name} is not known", f"open_clip has no architecture of that name{nearest(cleaned, known)}"
-        )
-    return cleaned
+    if _cleaned(name) in known:
+        return ""
+    return f"open_clip has no architecture of that name{nearest(_cleaned(name), known)}"
+
+
+@lru_cache
+def names_on_the_disk() -> frozenset[str]:
+    """The architectures of the open_clip that is installed, and this program's own: without its import, which takes
+    seconds. Empty where open_clip is not there."""
+    spec = importlib.util.find_spec("open_clip")
+    packages = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+    listed = {path.stem for package in packages for path in (package / "model_configs").glob("*.json")}
+    return frozenset(listed | {path.stem for path in OWN_ARCHITECTURES.glob("*.json")}) if listed else frozenset()
+
+
+def _cleaned(name: str) -> str:
+    return name.replace("/", "-")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from platformdirs import user_config_path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from core.architectures import name_problem, names_on_the_disk
 from core.errors import ProfileError
 from core.profile import Profile, broken_rules
 from core.profile_problems import Places, Problem, nearest, schema_problem, sound_values
@@ -222,6 +223,9 @@ def _missing(values: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str
     weights = values.get("model", {}).get("pretrained", "none")
     if is_weights_file(weights) and (text := _path_problem(weights, "file")):
         yield "model.pretrained", text
+    name, known = values.get("model", {}).get("name"), names_on_the_disk()
+    if name and known and (text := name_problem(name, known)):
+        yield "model.name", text
     runs = values.get("run", {}).get("dir")
     if runs and (text := _path_problem(runs, "new folder")):
         yield "run.dir", text

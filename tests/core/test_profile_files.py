@@ -99,6 +99,11 @@ def test_a_problem_is_named_with_its_line_and_the_way_out(profile_file, line, wo
         ("[data]\nroot = 'demo:hands'\n", "model: is missing"),
         (MINIMAL.replace("demo:hands", "no/such/folder"), "mine.toml:2: data.root: no such folder: no/such/folder"),
         (MINIMAL + "pretrained = 'gone.pth'", "mine.toml:6: model.pretrained: no such file: gone.pth"),
+        (
+            MINIMAL.replace("RN-tiny", "ViT-B-61"),
+            "mine.toml:5: model.name: open_clip has no architecture of that name; nearest: ViT-B-16, ",
+        ),
+        (MINIMAL.replace("RN-tiny", "hf-hub:a/b"), "mine.toml:5: model.name: names with hf-hub: are not taken"),
         (MINIMAL + "[data.more]\nx = 1", "data.more: unknown key"),
         ("data = 3\nmodel = 4", "mine.toml:1: data: must be a table (it is 3)"),
         ("train = 3\n" + MINIMAL, "mine.toml:1: train: must be a table (it is 3)"),

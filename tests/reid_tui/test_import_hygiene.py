@@ -25,6 +25,12 @@ def test_the_app_does_not_import_torch() -> None:
     assert not loaded & {"torch", "torchvision", "open_clip", "pydantic"}
 
 
+def test_a_profile_is_checked_without_open_clip() -> None:
+    loaded = modules_after("from core.profile_files import load_profile; load_profile('profiles/demo.toml')")
+    assert "pydantic" in loaded
+    assert not loaded & {"torch", "torchvision", "open_clip", "numpy"}
+
+
 FIRST_FRAME = """
 import json, sys
 from reid_tui.app import ReidApp
