@@ -29,12 +29,15 @@ def plan_runs(paths: Sequence[Path], overrides: Sequence[str] = (), sweeps: Sequ
     check_sweeps(sweeps, overrides, len(paths))
     runs: list[PlannedRun] = []
     problems: dict[str, None] = {}
+    wrong: dict[Path, None] = {}
     for path in paths:
         for combination in combinations(sweeps):
             reading = read_profile(path, [*overrides, *combination])
             problems |= dict.fromkeys(reading.problems)  # most are those of the file, the same each time
+            if reading.problems:
+                wrong[path] = None
             if reading.launchable is not None:
                 runs.append(PlannedRun(" · ".join([path.stem, *combination]), reading.launchable))
     if problems:
-        raise ProfileError(", ".join(dict.fromkeys(map(str, paths))), list(problems))
+        raise ProfileError(", ".join(map(str, wrong)), list(problems))
     return runs

@@ -130,6 +130,9 @@ def test_every_problem_of_every_run_comes_at_once_and_once(files: list[Path]) ->
     assert sum("--set train.lr=-2: " in problem for problem in told) == 1
     assert sum("--set train.batch_size=1: " in problem for problem in told) == 1
     assert len(told) == 4
+    with pytest.raises(ProfileError) as raised:
+        plan_runs(files)
+    assert raised.value.source == str(files[1]), "the others are in order"
 
 
 @pytest.mark.parametrize(

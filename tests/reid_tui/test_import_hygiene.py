@@ -26,7 +26,7 @@ def test_the_app_does_not_import_torch() -> None:
 
 
 def test_a_profile_is_checked_without_open_clip() -> None:
-    loaded = modules_after("from core.profile_files import load_profile; load_profile('profiles/demo.toml')")
+    loaded = modules_after("from core import profile_files as p; p.read_profile(p.Path('profiles/demo.toml'))")
     assert "pydantic" in loaded
     assert not loaded & {"torch", "torchvision", "open_clip", "numpy"}
 
