@@ -126,7 +126,8 @@ def _runs(options: argparse.Namespace) -> int:
         from dataclasses import asdict
 
         for run in runs:
-            sys.stdout.write(json.dumps(_plain({"name": run.name, **asdict(run)})) + "\n")
+            best_epoch = run.best_epoch or None  # the baseline, 0, does not compete
+            sys.stdout.write(json.dumps(_plain({"name": run.name, **asdict(run), "best_epoch": best_epoch})) + "\n")
     elif not runs:
         _say("there is no run yet; begin one with `reid-tui launch`")
     else:
@@ -155,11 +156,11 @@ def run_lines(runs: list[RunSummary], now: float) -> Iterator[str]:
     from reid_tui.text import ago
 
     row = "{:<9} {:>9} {:>5} {:>5} {:>6}  {}".format
-    yield row("state", "epoch", "R-1", "mAP", "when", "run")
+    yield row("state", "epoch", "R-1", "mAP", "age", "run")
     for run in runs:
         epoch = f"{run.epoch}/{run.epochs}"
         rates = percent(run.best_rank1), percent(run.best_map)
-        yield row(run.standing, epoch, *rates, ago(now - run.changed), run.name)
+        yield row(run.standing, epoch, *rates, ago(now - run.began), run.name)
 
 
 def _say(text: str) -> None:

@@ -59,15 +59,15 @@ def test_without_runs_the_way_to_the_first_is_said(run: Run) -> None:
 def test_each_run_has_a_line_with_its_standing_and_its_whole_name(run: Run, tmp_path: Path) -> None:
     now = time.time()
     here, far = Path("runs"), tmp_path / "far" / "a-name-that-is-long-and-can-be-copied-whole-20261123-141500"
-    make_run(here / "done", started(here), *trained(0, 0.9), *trained(2, 0.714), ended("finished", time=now - 7300))
+    make_run(here / "done", started(here, now - 7300), *trained(0, 0.9), *trained(2, 0.714), ended("finished"))
     make_run(here / "gone", started(here, now - 90))
-    make_run(far, started(far), Paused(now, True))
+    make_run(far, started(far, now), Paused(now, True))
     remember(far.resolve())
     with held(far):
         code, out, _ = run("runs")
     lines = {line.split()[-1]: line.split()[:-1] for line in out.splitlines()}
     assert code == 0
-    assert lines["run"] == ["state", "epoch", "R-1", "mAP", "when"]
+    assert lines["run"] == ["state", "epoch", "R-1", "mAP", "age"]
     assert lines["done"] == ["finished", "2/9", "71.4", "35.7", "2", "h"]
     assert lines["gone"] == ["crashed", "0/9", "-", "-", "1", "min"]
     assert lines[far.name] == ["paused", "0/9", "-", "-", "now"]
@@ -86,7 +86,8 @@ def test_json_has_everything_and_null_for_what_is_not_known(run: Run) -> None:
     assert (values["epoch"], values["epochs"], values["best_rank1"], values["best_epoch"]) == (1, 9, 0.5, 1)
     assert values["profile"]["model"] == {"name": "RN-tiny"}
     (here / "metrics.csv").unlink()
-    assert json.loads(run("runs", "--json")[1])["best_rank1"] is None
+    values = json.loads(run("runs", "--json")[1])
+    assert values["best_rank1"] is None and values["best_epoch"] is None
 
 
 def test_json_of_a_profile_with_what_json_does_not_have(run: Run) -> None:
