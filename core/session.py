@@ -140,7 +140,7 @@ def _failed(error: BaseException, emit: Listener, began: float, trainer: Trainer
         time.time(),
         "failed",
         f"{fault.title}: {fault.message}",
-        epoch=trainer.standing.epochs_done if trainer else 0,
+        epoch=trainer.state.epochs_done if trainer else 0,
         seconds=time.monotonic() - began,
         checkpoints=tuple(str(path) for path in trainer.saver.saved.values()) if trainer else (),
         folder=str(trainer.folder) if trainer else "",

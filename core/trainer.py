@@ -40,8 +40,8 @@ from core.parts import Parts
 from core.profile import Profile
 from core.samplers import single_image_identities
 from core.saver import Saver
-from core.standing import Position, Standing
 from core.step import NotFiniteError
+from core.training_state import Position, TrainingState
 from core.validation import EmbeddingsNotFiniteError, Retrieval, validate
 
 DISPLAY_INTERVAL = 0.25  # seconds from one word for the screen to the next
@@ -81,7 +81,7 @@ class Trainer:
         # A run that goes on with more epochs keeps the names of its files.
         stem = str(resume.extra["resume"]["stem"]) if resume else build_filename(profile)
         self.saver = Saver(folder, stem, emit)
-        self.standing = Standing(profile.train.early_stop_patience)
+        self.state = TrainingState(profile.train.early_stop_patience)
         self._held: float = 0.0  # seconds of this epoch spent paused
         self._last_saved: float = time.monotonic()  # when LAST was saved
         self.resumed = resume
@@ -108,7 +108,7 @@ class Trainer:
             time=time.time(),
             reason=reason,
             message=message,
-            epoch=self.standing.epochs_done,
+            epoch=self.state.epochs_done,
             seconds=time.monotonic() - started,
             checkpoints=tuple(str(path) for path in self.saver.saved.values()),
             folder=str(self.folder),
@@ -121,8 +121,8 @@ class Trainer:
         """All epochs, and FINAL at whatever end they come to: why, in a word and in a sentence."""
         try:
             reason, message = self.epochs()
-            if self.standing.last.left_out:
-                message += f"; {left_out(self.standing.last)} of epoch {self.standing.epochs_done}"
+            if self.state.last.left_out:
+                message += f"; {left_out(self.state.last)} of epoch {self.state.epochs_done}"
         except (NotFiniteError, EmbeddingsNotFiniteError) as error:
             reason, message = "failed", self.explain_not_finite(error)
         except BaseException as error:
@@ -131,7 +131,7 @@ class Trainer:
             except RuntimeError as another:  # of a device that is lost; what went wrong first is what is told
                 self.alert("error", "FINAL could not be saved", one_line(another))
             raise
-        if reason == "stopped" and self.standing.history:
+        if reason == "stopped" and self.state.history:
             self.save("LAST", message)
         if not self.save_final(message, last=reason != "failed"):
             reason, message = "failed", f"{message}; FINAL could not be saved"
@@ -146,13 +146,13 @@ class Trainer:
         if self.parts.changed:
             self.alert("warning", "The data have changed", self.parts.changed)
         if self.resumed:
-            self.standing.restore(self.resumed.extra["resume"], self.parts)
+            self.state.restore(self.resumed.extra["resume"], self.parts)
         if alone := single_image_identities(self.parts.data.train_ids.tolist()):
             self.alert("warning", "Identities with one image", f"{alone} identities have no positive but themselves")
-        self.numbers = BatchNumbers(self.parts.step, self.standing.position.sums)
+        self.numbers = BatchNumbers(self.parts.step, self.state.position.sums)
         self.built = True
-        resumed_epoch = self.standing.epochs_done + 1 if self.resumed else 0
-        self.emit(self.parts.describe(self.folder, resumed_epoch, self.standing.position.batch))
+        resumed_epoch = self.state.epochs_done + 1 if self.resumed else 0
+        self.emit(self.parts.describe(self.folder, resumed_epoch, self.state.position.batch))
         self.tell_patience()
 
     def tell_unless_stopped(self, text: str) -> None:
@@ -164,11 +164,11 @@ class Trainer:
 
     def epochs(self) -> tuple[EndReason, str]:
         """The baseline, then epoch after epoch until one of the ends is reached: why, in a word and in a sentence."""
-        train, control, standing = self.profile.train, self.control, self.standing
-        if not standing.history and not self.baseline():
+        train, control, state = self.profile.train, self.control, self.state
+        if not state.history and not self.baseline():
             return "stopped", f"{control.reason} before the first epoch"
-        while (done := standing.epochs_done) < train.epochs:
-            if standing.out_of_patience:
+        while (done := state.epochs_done) < train.epochs:
+            if state.out_of_patience:
                 return "early-stop", f"no better Rank-1 for {train.early_stop_patience} epochs"
             if control.stopping_after_epoch:
                 return "stopped", f"{control.reason} " + (f"after epoch {done}" if done else "before the first epoch")
@@ -182,12 +182,12 @@ class Trainer:
         retrieval = self.validation(0)
         if retrieval is None:
             return False
-        self.finish_epoch(self.standing.baseline(self.parts, retrieval, time.monotonic() - began - self._held))
+        self.finish_epoch(self.state.baseline_metrics(self.parts, retrieval, time.monotonic() - began - self._held))
         return True
 
     def one_epoch(self, epoch: int) -> tuple[EndReason, str] | None:
         """Train and validate; the reason and the words if the run is to end within the epoch."""
-        position = self.standing.position
+        position = self.state.position
         began, self._held = time.monotonic() - position.seconds, 0.0
         self.train_epoch(epoch, began)
         if self.control.stopping_after_batch:
@@ -198,22 +198,22 @@ class Trainer:
             if retrieval is None:
                 return "stopped", f"{self.control.reason} while validating epoch {epoch}"
         self.saver.save_best_again()
-        self.finish_epoch(self.standing.epoch(self.parts, retrieval, time.monotonic() - began - self._held))
-        self.standing.position = Position()
+        self.finish_epoch(self.state.epoch_metrics(self.parts, retrieval, time.monotonic() - began - self._held))
+        self.state.position = Position()
         self.save("LAST", f"end of epoch {epoch}", routine=True)
         return None
 
     def finish_epoch(self, metrics: EpochMetrics) -> None:
         """Take the metrics into the history; a better Rank-1 than any epoch's before saves BEST."""
-        self.standing.history.append(metrics)
+        self.state.history.append(metrics)
         self.emit(EpochFinished(time.time(), metrics))
-        if metrics is self.standing.best:
+        if metrics is self.state.best:
             self.save("BEST", f"best Rank-1 at epoch {metrics.epoch}")
         if metrics.queries:
             self.tell_patience()
 
     def tell_patience(self) -> None:
-        if patience := self.standing.told():
+        if patience := self.state.early_stopping():
             self.emit(patience)
 
     # ---- one epoch
@@ -225,7 +225,7 @@ class Trainer:
             NotFiniteError: the loss was not finite; the weights are those before that batch.
             DataError: the epoch is done, and not one batch could be trained on.
         """
-        order, position = self.parts.batches_of(epoch), self.standing.position
+        order, position = self.parts.batches_of(epoch), self.state.position
         self.numbers = BatchNumbers(self.parts.step, position.sums)
         rest = order[position.batch :]
         images = self.data_wait.over(self.parts.train_images.batches(rest))
@@ -324,8 +324,8 @@ class Trainer:
         if kind == "LAST":
             self._last_saved = time.monotonic()
             self.numbers.take()  # what a resumed run cannot ask the device for
-            resume = self.standing.state(self.parts)
-        return self.saver.save(kind, self.parts, self.standing.last, reason, resume, routine=routine, again=again)
+            resume = self.state.resume_state(self.parts)
+        return self.saver.save(kind, self.parts, self.state.last, reason, resume, routine=routine, again=again)
 
     def save_again(self, reason: str, *, last: bool = True) -> None:
         """Try again what could not be saved: BEST as it was, LAST as it is by now."""
@@ -352,12 +352,12 @@ class Trainer:
 
     def explain_not_finite(self, error: NotFiniteError | EmbeddingsNotFiniteError) -> str:
         advice = "Try a lower train.lr, or run.precision = 'fp32'"
-        done, best = self.standing.epochs_done, self.standing.best
+        done, best = self.state.epochs_done, self.state.best
         if isinstance(error, NotFiniteError):
             batch = error.batch - sum(len(self.parts.batches_of(epoch)) for epoch in range(1, done + 1))
             place = f"epoch {done + 1}, batch {batch}"
             message = f"the loss was not finite in {place}; the weights are those from before it"
-        elif not self.standing.history:
+        elif not self.state.history:
             message, advice = f"{error}, before any training", "Check model.pretrained: the weights may be damaged"
         else:
             kept = f"BEST has the weights of epoch {best.epoch}" if best else "there is no BEST"

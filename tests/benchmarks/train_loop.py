@@ -33,8 +33,8 @@ from core.devices import products
 from core.losses import batch_hard_triplet
 from core.model import build_model
 from core.profile import Profile
-from core.standing import Position
 from core.trainer import Trainer
+from core.training_state import Position
 from tests.benchmarks.row import Row
 
 IDENTITIES = 8
@@ -138,7 +138,7 @@ def _ours(trainer: Trainer) -> Callable[[], None]:
     """An epoch of the trainer."""
 
     def stretch() -> None:
-        trainer.standing.position = Position()
+        trainer.state.position = Position()
         trainer.train_epoch(1, time.monotonic())
 
     return stretch

@@ -28,7 +28,7 @@ class Position:
 
 
 @dataclass
-class Standing:
+class TrainingState:
     """How far a run is.
 
     Attributes:
@@ -64,8 +64,8 @@ class Standing:
         best = self.best
         return bool(self.patience and self.last.queries and best and self.epochs_done - best.epoch >= self.patience)
 
-    def told(self) -> Patience | None:
-        """The state of early stopping; None before there is a best epoch."""
+    def early_stopping(self) -> Patience | None:
+        """How early stopping stands; None before there is a best epoch."""
         if (best := self.best) is None:
             return None
         return Patience(
@@ -76,11 +76,11 @@ class Standing:
             patience=self.patience,
         )
 
-    def baseline(self, parts: Parts, retrieval: Retrieval, seconds: float) -> EpochMetrics:
+    def baseline_metrics(self, parts: Parts, retrieval: Retrieval, seconds: float) -> EpochMetrics:
         """The metrics of a model that was not trained yet."""
         return EpochMetrics(0, **vars(retrieval), split=parts.data.split, seconds=seconds)
 
-    def epoch(self, parts: Parts, retrieval: Retrieval | None, seconds: float) -> EpochMetrics:
+    def epoch_metrics(self, parts: Parts, retrieval: Retrieval | None, seconds: float) -> EpochMetrics:
         """The metrics of the epoch in hand, which is trained, and validated where there is a `retrieval`."""
         sums = self.position.sums
         validated = {**vars(retrieval), "split": parts.data.split} if retrieval else {"left_out": 0}
@@ -101,7 +101,7 @@ class Standing:
             **validated,
         )
 
-    def state(self, parts: Parts) -> dict[str, object]:
+    def resume_state(self, parts: Parts) -> dict[str, object]:
         """What `restore` takes, with the optimizer and the random generators, as tensors and plain values."""
         return {
             "step": parts.step.state_dict(),
