@@ -106,7 +106,7 @@ def evaluate(
         junk_cam = None if query_cams is None else query_cams.to(device)[part]
         end = min(start + block, len(query))
         # The last block is as long as the others, and begins with rows that are done; so does the last piece of one.
-        for top in sorted({*range(0, block - piece, piece), block - piece}):
+        for top in (*range(0, block - piece, piece), block - piece):
             first_row = end - block + top
             torch.mm(rows[first_row : first_row + piece], columns, out=similarity[top : top + piece])
         ranked = _positions(similarity[start - end :], len(gallery), low[part], high[part], cams, junk_cam)

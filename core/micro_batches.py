@@ -26,12 +26,10 @@ def sizes_of_parts(images: int, micro_batch: int) -> set[int]:
 class LeafEmbeddings:
     """Embeddings of a batch, whose backward pass through the backbone is a second one, after that of the loss.
 
-    The arguments and the attribute are those of `CachedEmbeddings`; there is one part.
+    The arguments and the attribute are as of `CachedEmbeddings`.
     """
 
-    def __init__(
-        self, forward: Callable[[Tensor], Tensor], images: Tensor, parts: int, buffers: Sequence[Tensor]
-    ) -> None:
+    def __init__(self, forward: Callable[[Tensor], Tensor], images: Tensor) -> None:
         self._embedded = forward(images)
         self.embeddings = _leaf(self._embedded.detach())
 

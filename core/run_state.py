@@ -170,8 +170,10 @@ class RunState:
     @property
     def resumable(self) -> bool:
         """Whether the run has come to an end from which it can go on, with the same profile."""
-        ended = self.finished is not None and self.finished.folder and self.finished.reason in {"stopped", "failed"}
-        return bool(ended) and any(saved.kind == "LAST" for saved in self.checkpoints)
+        end = self.finished
+        if end is None or end.reason not in {"stopped", "failed"} or not end.folder:
+            return False
+        return any(saved.kind == "LAST" for saved in self.checkpoints)
 
     @property
     def system(self) -> System | None:

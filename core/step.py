@@ -116,9 +116,12 @@ class TrainStep:
         self._batch += 1
         self.optimizer.zero_grad(set_to_none=True)
         parts = parts_of(len(images), self.train.micro_batch)
-        embed = CachedEmbeddings if parts > 1 else LeafEmbeddings
+        embedded: LeafEmbeddings | CachedEmbeddings
         with products(self.device, tf32=self.tf32):
-            embedded = embed(self._embed, images, parts, self._buffers)
+            if parts > 1:
+                embedded = CachedEmbeddings(self._embed, images, parts, self._buffers)
+            else:
+                embedded = LeafEmbeddings(self._embed, images)
         # Outside of TF32 and autocast, there and back: a distance between two embeddings that are near would be mostly
         # error, and so would be who is first among logits that are nearly equal.
         embeddings = embedded.embeddings

@@ -217,7 +217,7 @@ def _all_done(folder: Path, epochs: int) -> str:
     from reid_tui.text import resume_command
 
     run = summarize(folder)
-    if run.standing != "finished" or run.epoch < epochs or not list((folder / "checkpoints").glob("*_FINAL.pth")):
+    if run.standing != "finished" or run.epoch < epochs or not any(folder.glob("checkpoints/*_FINAL.pth")):
         return ""
     more = f"{resume_command(run.name)} --set train.epochs={2 * run.epoch}"
     return f"{clean(run.name)} has done all of its {run.epoch} epochs; for more of them: {more}"

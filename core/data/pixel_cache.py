@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
+from core.atomic import atomic_write_bytes
 from core.file_locks import folder_lock, is_locked
 
 Pixels = NDArray[np.uint8]
@@ -97,8 +98,9 @@ class PixelCache:
                     os.ftruncate(index, len(paths) * _RECORD.itemsize)
                     os.ftruncate(data, len(paths) * size[0] * size[1] * 3)
                     os.utime(index)
-                    about = f"{len(paths)} images of {os.path.commonpath(named_paths)} at {size[0]}x{size[1]}"
-                    (folder / f"{key}.about").write_text(about, encoding="utf-8", errors="surrogateescape")
+                    if not (about := folder / f"{key}.about").exists():
+                        text = f"{len(paths)} images of {os.path.commonpath(named_paths)} at {size[0]}x{size[1]}"
+                        atomic_write_bytes(about, text.encode(errors="surrogateescape"))
                     return cls(data, index, paths, size)
                 except BaseException:
                     os.close(data)
