@@ -30,7 +30,7 @@ from reid_tui.theme import CONTRAST, SAFE, SAFE_LIGHT
 from tests import listed_runs, run_folders
 from tests.reid_tui.conftest import OpenApp, until
 from tests.reid_tui.fake_run import FOLDER, FakeRun
-from tests.reid_tui.snapshots import NOON, SIZES, Snapshots, events_of, told
+from tests.reid_tui.snapshots import NOON, SIZES, Snapshots, events_of, still, told
 
 # Textual draws borders, footer and lists, and each of its versions a little otherwise.
 DRAWN_WITH = "8.2.8"
@@ -297,6 +297,7 @@ async def test_editor(snapshot: Snapshots, open_app: OpenApp, copies: list[Path]
             await until(pilot, lambda: field.has_focus)
             field.value = text
             await until(pilot, lambda: editor.form[key] == text)
+            await still(app, pilot)  # a dialog would keep the form below it where it is on its way
 
         await put("train.lr", "3e-4")
         await pilot.press("f2")
